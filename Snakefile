@@ -1,0 +1,33 @@
+# aeflow: which autoencoder is worth using on this data, and for what? Run: snakemake --cores N
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# a --configfile replaces the demo's configuration; it is never mixed with it
+if "cohorts" not in config:
+
+    configfile: workflow.basedir + "/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/publish.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    log_run,
+
+
+rule all:
+    default_target: True
+    input:
+        targets(),
+    log:
+        "logs/all.log",

@@ -1,0 +1,174 @@
+"""What the schema cannot check, and what follows from a checked configuration: its cells and each rule's slice."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aeflow.errors import ConfigError
+from aeflow.modules import class_info, constant, path_of
+
+MODEL_KEYS = ("architecture", "gene_sets", "training")  # of a model entry; every other key goes to the class
+PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+class Cell(NamedTuple):
+    """One training: a row of the experiment grid."""
+
+    dataset: str
+    view: str
+    model: str
+    seed: int
+
+
+def cells(config: Mapping[str, Any]) -> list[Cell]:
+    """Return every cell of every experiment once, in a stable order."""
+    found = {
+        Cell(dataset, view, model, seed)
+        for experiment in config["experiments"].values()
+        for dataset in experiment["datasets"]
+        for view in experiment["views"]
+        for model in experiment["models"]
+        for seed in experiment["seeds"]
+    }
+    return sorted(found)
+
+
+def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the raw matrices of a cohort, name -> path, as its source lists them."""
+    entry = config["cohorts"][cohort]
+    source = importlib.import_module(f"aeflow.sources.{entry['source']}")
+    options = entry["options"] | ({"cohort": cohort} if entry["source"] == "simulated" else {})
+    try:
+        return source.matrices(**options)
+    except TypeError as error:  # an option the source does not know
+        raise ConfigError(f"cohorts.{cohort}.options {entry['options']}: {error}") from error
+
+
+def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a model's class."""
+    return {key: value for key, value in config["models"][model].items() if key not in MODEL_KEYS}
+
+
+def training_settings(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training keys of a model: the top-level ones, overridden by its own."""
+    return {**config["training"], **config["models"][model].get("training", {})}
+
+
+def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tasks that apply to runs of a dataset and view."""
+    return {n: t for n, t in config["tasks"].items() if dataset in t["datasets"] and view in t["views"]}
+
+
+def is_generative(model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model can draw observations."""
+    return "AbstractGenerative" in class_info(config["models"][model]["architecture"]).bases
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise ConfigError, naming key and value, for anything a job would fail on later."""
+    _check_cohorts(config)
+    for name, dataset in config["datasets"].items():
+        _known(dataset["cohort"], config["cohorts"], f"datasets.{name}.cohort")
+        if "fit_on" in dataset:
+            _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
+            _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
+        _check_split(name, dataset, config)
+    for name in config["models"]:
+        _check_model(name, config)
+    for kind, entries in (("experiments", config["experiments"]), ("tasks", config["tasks"])):
+        for name, entry in entries.items():
+            for key in ("datasets", "views", "models"):
+                for value in entry.get(key, ()):
+                    _known(value, config[key], f"{kind}.{name}.{key}")
+            filters = {f"views.{view}": config["views"][view] for view in entry["views"]}
+            filters |= {f"tasks.{name}.{k}": entry[k] for k in ("normal", "anomaly") if isinstance(entry.get(k), dict)}
+            filters |= {f"tasks.{name}.control.{k}": v for k, v in entry.get("control", {}).items()}
+            for dataset in entry["datasets"]:
+                for where, columns in filters.items():
+                    _check_filter(columns, dataset, config, where)
+    _check_baseline(config)
+
+
+def _known(value: str, names: Iterable[str], key: str) -> None:
+    names = list(names)
+    if value not in names:
+        close = difflib.get_close_matches(value, names, 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
+
+
+def _columns(dataset: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    source = config["cohorts"][config["datasets"][dataset]["cohort"]]["source"]
+    return constant(f"aeflow.sources.{source}", "OBS_COLUMNS")
+
+
+def _check_filter(where: Mapping[str, Any], dataset: str, config: Mapping[str, Any], key: str) -> None:
+    for column in where:
+        _known(column, _columns(dataset, config), f"{key}, on dataset {dataset!r}: column")
+
+
+def _check_cohorts(config: Mapping[str, Any]) -> None:
+    for name, entry in config["cohorts"].items():
+        if path_of(f"aeflow.sources.{entry['source']}") is None:
+            raise ConfigError(f"cohorts.{name}.source: {entry['source']!r} has no file src/aeflow/sources/")
+        if "gene_sets" in entry:
+            _known(entry["gene_sets"], config["gene_sets"], f"cohorts.{name}.gene_sets")
+        elif entry["source"] == "simulated":
+            raise ConfigError(f"cohorts.{name}: a simulated cohort needs the key gene_sets")
+        matrices(name, config)
+
+
+def _check_split(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    split, key = dataset["split"], f"datasets.{name}.split"
+    for column in split["stratify"]:
+        _known(column, _columns(name, config), f"{key}.stratify")
+    needed = {"donor": "donor_id", "official": "official_split"}[split["by"]]
+    if needed not in _columns(name, config):
+        raise ConfigError(
+            f"{key}.by: {split['by']!r} needs a column {needed!r}, which cohort {dataset['cohort']!r} lacks"
+        )
+    fractions = split["fractions"]
+    wanted = {"train", "val", "test"} if split["by"] == "donor" else {"val"}
+    if set(fractions) != wanted:
+        raise ConfigError(f"{key}.fractions: by {split['by']} takes {sorted(wanted)}, found {sorted(fractions)}")
+    if split["by"] == "donor" and abs(sum(fractions.values()) - 1) > 1e-9:
+        raise ConfigError(f"{key}.fractions: {fractions} sum to {sum(fractions.values()):g}, not 1")
+
+
+def _check_model(name: str, config: Mapping[str, Any]) -> None:
+    entry = config["models"][name]
+    try:
+        info = class_info(entry["architecture"])
+    except ConfigError as error:
+        raise ConfigError(f"models.{name}: {error}") from None
+    allowed = {key: kind for key, kind in info.keywords.items() if key != "mask"}
+    for key, value in hyperparameters(name, config).items():
+        _known(key, [*allowed, *MODEL_KEYS], f"models.{name}, keyword of {entry['architecture']}")
+        _check_type(value, allowed[key], f"models.{name}.{key}")
+    if ("mask" in info.keywords) != ("gene_sets" in entry):
+        verb = "needs" if "mask" in info.keywords else "takes no"
+        raise ConfigError(f"models.{name}: {entry['architecture']} {verb} key gene_sets")
+    if "gene_sets" in entry:
+        _known(entry["gene_sets"], config["gene_sets"], f"models.{name}.gene_sets")
+
+
+def _check_type(value: Any, annotation: str, key: str) -> None:
+    items = value if annotation == "Sequence[int]" and isinstance(value, list) else [value]
+    kinds = (int,) if annotation == "Sequence[int]" and isinstance(value, list) else PYTHON_TYPES.get(annotation, ())
+    for item in items:
+        if not isinstance(item, kinds) or (isinstance(item, bool) and bool not in kinds):
+            raise ConfigError(f"{key}: {value!r} is not of type {annotation}")
+
+
+def _check_baseline(config: Mapping[str, Any]) -> None:
+    grid = cells(config)
+    with_pca = {(c.dataset, c.view, c.seed) for c in grid if c.model == "pca"}
+    for cell in grid:
+        if (cell.dataset, cell.view, cell.seed) not in with_pca:
+            raise ConfigError(
+                f"experiments: dataset {cell.dataset}, view {cell.view}, seed {cell.seed} has no model pca; "
+                "every comparison needs its baseline"
+            )

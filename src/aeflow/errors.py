@@ -1,0 +1,13 @@
+"""The three ways aeflow refuses to go on; each message names the file, line or key and the value found."""
+
+
+class DataError(ValueError):
+    """Data contradict what was declared: a bad cell, a duplicate id, a wrong unit."""
+
+
+class ConfigError(ValueError):
+    """The configuration asks for something that does not exist or cannot be."""
+
+
+class FetchError(OSError):
+    """A file could not be had, or what was had is not what was asked for."""

@@ -1,0 +1,47 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP = 4096  # rows; small enough to stream a wide table, large enough to compress well
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that replaces it only if the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield tmp
+        os.replace(tmp, path)
+    finally:
+        tmp.unlink(missing_ok=True)
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write an annotation or result frame as zstd Parquet without its index."""
+    with atomic_path(path) as tmp:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        pq.write_table(table, tmp, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def write_json(content: dict[str, Any], path: str | Path) -> None:
+    """Write `content` with sorted keys; NaN and infinity are refused (ValueError)."""
+    with atomic_path(path) as tmp:
+        tmp.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Return the content of a JSON file."""
+    return json.loads(Path(path).read_text())

@@ -1,0 +1,67 @@
+"""The one module that knows Snakemake: what every rule's script does before its work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script needs to know of the node it runs on."""
+
+    log: logging.Logger
+    threads: int
+    gpu: int
+
+    def device(self) -> torch.device:
+        """Return the device `resources: gpu` asks for; RuntimeError where it is not there, never another one."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        if not self.gpu:
+            return torch.device("cpu")
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                f"resources: gpu={self.gpu}, but torch {torch.__version__} finds no CUDA device on this node; "
+                "set training.gpu to 0 for CPU"
+            )
+        torch.use_deterministic_algorithms(True)
+        return torch.device("cuda")
+
+
+def start_job(snakemake: Any) -> Job:
+    """Send logging and the traceback of a failure to the rule's log, and limit threads to what the rule was given.
+
+    Call it before importing numpy or torch: thread pools read their limits once.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ[name] = str(snakemake.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # needed for determinism on CUDA
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    path = str(snakemake.log[0])
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    # warnings.simplefilter stays untouched: warnings go to the log, too
+    logging.captureWarnings(True)
+    logging.basicConfig(
+        filename=path,
+        filemode="w",
+        level=os.environ.get("AEFLOW_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    log = logging.getLogger(f"aeflow.{snakemake.rule}")
+
+    def log_failure(kind, value, traceback):
+        log.critical("%s failed", snakemake.rule, exc_info=(kind, value, traceback))
+        print(f"{snakemake.rule}: {kind.__name__}: {value}\nlog: {path}", file=sys.stderr)
+
+    sys.excepthook = log_failure
+    log.info("rule %s, threads %d, wildcards %s", snakemake.rule, snakemake.threads, dict(snakemake.wildcards.items()))
+    return Job(log, snakemake.threads, int(snakemake.resources.get("gpu", 0)))

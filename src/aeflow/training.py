@@ -1,0 +1,216 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from aeflow.checkpoint import Checkpoint
+from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Batch
+
+log = logging.getLogger(__name__)
+EVAL_ROWS = 4096  # rows per forward pass without gradients: bounds memory, does not change results
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained.
+
+    max_epochs : passes over the training rows at most.
+    batch_size : rows a step.
+    learning_rate : of Adam.
+    weight_decay : L2 coefficient, decoupled (AdamW).
+    patience : epochs without a better validation loss before stopping; counted once warm-up is over.
+    clip_norm : upper bound of the gradient's norm; 0 means none.
+    beta : weight of the penalty; 1 makes the loss of a VAE its negative ELBO.
+    warmup_epochs : epochs over which the penalty's weight rises linearly from 0 to beta.
+    checkpoint_seconds : least time between two resumable states.
+    """
+
+    max_epochs: int = 100
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    patience: int = 10
+    clip_norm: float = 10.0
+    beta: float = 1.0
+    warmup_epochs: int = 0
+    checkpoint_seconds: float = 10.0
+
+
+@dataclass
+class _Progress:
+    """What besides tensors must survive a kill."""
+
+    epoch: int
+    best_epoch: int
+    best_loss: float
+    history: list[dict[str, float]]
+
+
+def fit(
+    model: AbstractAutoencoder,
+    x_train: Tensor,
+    x_val: Tensor,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[pd.DataFrame, int]:
+    """Fit `model` in place to x_train (n_obs, D), keeping the weights of the best epoch on x_val.
+
+    Data and model must already lie on the same device. Given the same model, data, settings, seed and thread count
+    the result is the same to the byte, whether or not the run was killed and resumed from `checkpoint` in between.
+
+    Returns
+    -------
+    history : one row per epoch, losses as means over rows, in nats or squared units.
+    best_epoch : 1-based; 0 for a closed form.
+
+    Raises
+    ------
+    FloatingPointError
+        A loss is not finite; names epoch and batch.
+    DataError
+        The data lie outside the model's support.
+    """
+    model.check_support(x_train)
+    model.check_support(x_val)
+    if isinstance(model, AbstractClosedForm):
+        model.solve(x_train)
+        return pd.DataFrame([_closed_form_row(model, x_train, x_val, seed, settings)]), 0
+    run = _Run(model, x_train, settings, seed)
+    progress = run.resume(checkpoint) or _Progress(0, 0, float("inf"), [])
+    saved_at = time.monotonic()
+    while progress.epoch < settings.max_epochs and not _stalled(progress, settings):
+        started = time.monotonic()
+        progress.epoch += 1
+        row = run.train_epoch(progress.epoch)
+        row |= evaluate(model, x_val, seed, beta=settings.beta)
+        progress.history.append(row)
+        # while the penalty's weight still rises, the validation loss is not the one being minimised
+        if progress.epoch <= settings.warmup_epochs or row["val_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = row["val_loss"], progress.epoch
+            run.keep_weights()
+        log.info(
+            "epoch %d/%d  train %.4f + %.4f  val %.4f  best %d  %.1f s",
+            progress.epoch, settings.max_epochs, row["train_reconstruction"], row["train_penalty"], row["val_loss"],
+            progress.best_epoch, time.monotonic() - started,
+        )  # fmt: skip
+        if checkpoint and time.monotonic() - saved_at >= settings.checkpoint_seconds:
+            run.save(checkpoint, progress)
+            saved_at = time.monotonic()
+    model.load_state_dict(run.best)
+    return pd.DataFrame(progress.history), progress.best_epoch
+
+
+def evaluate(model: AbstractAutoencoder, x: Tensor, seed: int, *, beta: float) -> dict[str, float]:
+    """Return mean validation losses over rows x; the same random draws at every call, so that epochs compare."""
+    generator = torch.Generator(x.device).manual_seed(seed)
+    model.eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(x), EVAL_ROWS):
+            losses = model.losses(Batch(x[start : start + EVAL_ROWS], generator))
+            parts.append(torch.stack(losses).double().sum(1))
+    reconstruction, penalty = (torch.stack(parts).sum(0) / len(x)).tolist()
+    if not math.isfinite(reconstruction + penalty):
+        raise FloatingPointError(f"validation loss is not finite: reconstruction {reconstruction}, penalty {penalty}")
+    return {
+        "val_reconstruction": reconstruction,
+        "val_penalty": penalty,
+        "val_loss": reconstruction + beta * penalty,
+    }
+
+
+def _stalled(progress: _Progress, settings: TrainingSettings) -> bool:
+    since = progress.epoch - max(progress.best_epoch, settings.warmup_epochs)
+    return progress.epoch > settings.warmup_epochs and since >= settings.patience
+
+
+def _closed_form_row(model, x_train, x_val, seed, settings) -> dict[str, float]:
+    train = evaluate(model, x_train, seed, beta=settings.beta)
+    row = {"epoch": 0, "train_reconstruction": train["val_reconstruction"], "train_penalty": train["val_penalty"]}
+    row |= {"penalty_weight": settings.beta, "learning_rate": 0.0}
+    return row | evaluate(model, x_val, seed, beta=settings.beta)
+
+
+class _Run:
+    """Model, optimiser and generator of one training, and the weights of its best epoch."""
+
+    def __init__(self, model: AbstractAutoencoder, x_train: Tensor, settings: TrainingSettings, seed: int):
+        self.model, self.x, self.settings = model, x_train, settings
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.generator = torch.Generator(x_train.device).manual_seed(seed)
+        self.keep_weights()
+
+    def keep_weights(self) -> None:
+        self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        settings, model = self.settings, self.model
+        weight = settings.beta * min(1.0, epoch / (settings.warmup_epochs + 1))
+        model.train()
+        order = torch.randperm(len(self.x), generator=self.generator, device=self.x.device)
+        batches = order.split(settings.batch_size)
+        sums = []  # stays on the device: one synchronisation an epoch
+        for rows in batches:
+            losses = model.losses(Batch(self.x[rows], self.generator))
+            loss = (losses.reconstruction + weight * losses.penalty).mean()
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if settings.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            self.optimiser.step()
+            sums.append(torch.stack(losses).detach().sum(1))
+        sums = torch.stack(sums).double().cpu()  # (n_batches, 2)
+        bad = (~sums.isfinite()).any(1).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            raise FloatingPointError(
+                f"loss is not finite at epoch {epoch}, batch {first + 1} of {len(batches)}: "
+                f"reconstruction {sums[first, 0]:g}, penalty {sums[first, 1]:g}; "
+                f"learning_rate {settings.learning_rate:g}"
+            )
+        reconstruction, penalty = (sums.sum(0) / len(self.x)).tolist()
+        return {
+            "epoch": epoch,
+            "train_reconstruction": reconstruction,
+            "train_penalty": penalty,
+            "penalty_weight": weight,
+            "learning_rate": settings.learning_rate,
+        }
+
+    def save(self, checkpoint: Checkpoint, progress: _Progress) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        checkpoint.save(progress.epoch, tensors, {"progress": vars(progress)})
+
+    def resume(self, checkpoint: Checkpoint | None) -> _Progress | None:
+        loaded = checkpoint.load(self.x.device) if checkpoint else None
+        if loaded is None:
+            return None
+        tensors, content = loaded
+        part = lambda name: {k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)}  # noqa: E731
+        self.model.load_state_dict(part("model."))
+        self.best = part("best.")
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in part("optimiser.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        self.generator.set_state(tensors["generator"].cpu())
+        progress = _Progress(**content["progress"])
+        log.info("resumed after epoch %d from %s", progress.epoch, checkpoint.folder)
+        return progress

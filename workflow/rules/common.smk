@@ -1,0 +1,113 @@
+# Config validation, wildcard constraints, input functions. No rule here.
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.utils import validate
+
+SRC = os.path.join(workflow.basedir, "src")
+sys.path.insert(0, SRC)
+# jobs import aeflow, too; the shell may forbid bytecode, which costs every job seconds of compilation
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
+
+from aeflow import config as aeflow_config
+from aeflow.modules import class_info, code_files
+
+validate(config, "../schemas/config.schema.yaml")
+aeflow_config.check(config)
+
+CELLS = aeflow_config.cells(config)
+COHORTS = {name: aeflow_config.matrices(name, config) for name in config["cohorts"]}
+SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
+RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
+DATASET = "results/datasets/{dataset}"
+
+# where bytes come from does not decide a result, so it travels outside params, which would plan new runs
+os.environ["AEFLOW_MIRRORS"] = json.dumps(config["mirrors"])
+
+
+def one_of(names):
+    """Wildcard constraint: exactly one of `names`."""
+    return "|".join(sorted(names)) or "NONE"
+
+
+wildcard_constraints:
+    source="[a-z_]+",
+    cohort=one_of(config["cohorts"]),
+    dataset=one_of(config["datasets"]),
+    view=one_of(config["views"]),
+    model=one_of(config["models"]),
+    seed="[0-9]+",
+
+
+def code(*modules):
+    """Package files that decide a result: the modules given and all they import, relative where possible."""
+    return [os.path.relpath(path) for path in code_files(*modules)]
+
+
+def git_commit():
+    """Commit of the checkout, with "-dirty" where it was changed; "unknown" outside git."""
+    command = ["git", "-C", workflow.basedir, "describe", "--always", "--dirty", "--abbrev=40"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    return answer.stdout.strip() or "unknown"
+
+
+def raw_path(source, name):
+    """Path of the raw matrix `name` of a source: downloaded, or made by rule simulate."""
+    for cohort, matrices in COHORTS.items():
+        if SOURCES[cohort] == source and name in matrices:
+            folder = f"results/simulated/{cohort}" if source == "simulated" else f"resources/{source}"
+            return f"{folder}/{matrices[name]}"
+    raise ValueError(f"no cohort of the configuration has a matrix {name!r} of source {source!r}")
+
+
+def raw_input(wildcards):
+    """What must exist before a raw matrix can be read: itself, or the folder of the whole simulation."""
+    path = raw_path(wildcards.source, wildcards.name)
+    return "/".join(path.split("/")[:3]) if wildcards.source == "simulated" else path
+
+
+def matrix_files(cohort):
+    return [f"results/matrices/{SOURCES[cohort]}/{name}.parquet" for name in COHORTS[cohort]]
+
+
+def gene_set_file(name):
+    """Path of a gene-set file, or [] where there is none to wait for."""
+    return "resources/{source}/{path}".format(**config["gene_sets"][name]) if name else []
+
+
+def model_gene_sets(wildcards):
+    return gene_set_file(config["models"][wildcards.model].get("gene_sets"))
+
+
+def fit_filter(dataset):
+    """Filter on training rows that fitted steps of a dataset may see."""
+    return config["views"].get(config["datasets"][dataset].get("fit_on"), {})
+
+
+def preprocess_options(dataset):
+    keys = ("split", "normalise", "log2p1", "correct", "n_top_vars", "scale")
+    return {key: config["datasets"][dataset][key] for key in keys}
+
+
+def runs(file, dataset=None, model=None):
+    """Path of `file` in every run folder, or in those of a dataset or model."""
+    chosen = [c for c in CELLS if dataset in (None, c.dataset) and model in (None, c.model)]
+    return [f"{RUN}/{file}".format(**cell._asdict()) for cell in chosen]
+
+
+def generated(wildcards):
+    """Draws of a run's model, where it is generative."""
+    return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
+
+
+def targets():
+    """Everything `rule all` asks for."""
+    datasets = sorted({cell.dataset for cell in CELLS})
+    return [
+        *(f"results/comparison/{dataset}/leaderboard.csv" for dataset in datasets),
+        *(f"results/comparison/{dataset}/figures" for dataset in datasets),
+        "results/mlflow/logged.json",
+    ]

@@ -1,0 +1,101 @@
+# Raw files to datasets.
+# In:  public hosts or mirrors, resources/{source}/{path}
+# Out: results/matrices, results/cohorts/{cohort}, results/datasets/{dataset}
+
+
+rule fetch:
+    output:
+        "resources/{source}/{path}",
+    log:
+        "logs/fetch/{source}/{path}.log",
+    wildcard_constraints:
+        path=r"[^.].+",
+    script:
+        "../scripts/fetch.py"
+
+
+rule simulate:
+    input:
+        gene_sets=lambda w: gene_set_file(config["cohorts"][w.cohort].get("gene_sets")),
+        code=code("aeflow.sources.simulated"),
+    output:
+        directory("results/simulated/{cohort}"),
+    log:
+        "logs/simulate/{cohort}.log",
+    benchmark:
+        "benchmarks/simulate/{cohort}.tsv"
+    params:
+        options=lambda w: config["cohorts"][w.cohort]["options"],
+    script:
+        "../scripts/simulate.py"
+
+
+rule convert:
+    input:
+        raw=raw_input,
+        code=lambda w: code(f"aeflow.sources.{w.source}"),
+    output:
+        "results/matrices/{source}/{name}.parquet",
+    log:
+        "logs/convert/{source}/{name}.log",
+    benchmark:
+        "benchmarks/convert/{source}/{name}.tsv"
+    params:
+        raw=lambda w: raw_path(w.source, w.name),
+    resources:
+        mem_mb=2000,
+    script:
+        "../scripts/convert.py"
+
+
+rule unify:
+    input:
+        matrices=lambda w: matrix_files(w.cohort),
+        code=lambda w: code(f"aeflow.sources.{SOURCES[w.cohort]}", "aeflow.cohort"),
+    output:
+        X="results/cohorts/{cohort}/X.parquet",
+        obs="results/cohorts/{cohort}/obs.parquet",
+        var="results/cohorts/{cohort}/var.parquet",
+        dropped="results/cohorts/{cohort}/dropped.parquet",
+        quality="results/cohorts/{cohort}/quality.json",
+    log:
+        "logs/unify/{cohort}.log",
+    benchmark:
+        "benchmarks/unify/{cohort}.tsv"
+    params:
+        source=lambda w: SOURCES[w.cohort],
+        names=lambda w: list(COHORTS[w.cohort]),
+        options=lambda w: config["cohorts"][w.cohort]["options"],
+    resources:
+        mem_mb=8000,
+    script:
+        "../scripts/unify.py"
+
+
+rule preprocess:
+    input:
+        X=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/X.parquet",
+        obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
+        var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
+        quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
+        code=code("aeflow.preprocess", "aeflow.table"),
+    output:
+        X_train=f"{DATASET}/X_train.parquet",
+        X_val=f"{DATASET}/X_val.parquet",
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        transform=f"{DATASET}/transform.json",
+        dataset=f"{DATASET}/dataset.json",
+    log:
+        "logs/preprocess/{dataset}.log",
+    benchmark:
+        "benchmarks/preprocess/{dataset}.tsv"
+    params:
+        options=lambda w: preprocess_options(w.dataset),
+        fit_on=lambda w: fit_filter(w.dataset),
+        seed=lambda w: config["datasets"][w.dataset]["split_seed"],
+    resources:
+        mem_mb=8000,
+    script:
+        "../scripts/preprocess.py"

@@ -1,0 +1,39 @@
+# One model on one view of a dataset, with one seed.
+# In:  results/datasets/{dataset}, gene sets
+# Out: results/runs/.../model.safetensors, model.json, history.parquet; resumable state in results/checkpoints
+
+
+rule train:
+    input:
+        X_train=f"{DATASET}/X_train.parquet",
+        X_val=f"{DATASET}/X_val.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        dataset=f"{DATASET}/dataset.json",
+        gene_sets=model_gene_sets,
+        code=lambda w: code(
+            "aeflow.training",
+            "aeflow.run_folder",
+            "aeflow.models." + config["models"][w.model]["architecture"].split(".")[0],
+        ),
+    output:
+        weights=f"{RUN}/model.safetensors",
+        model=f"{RUN}/model.json",
+        history=f"{RUN}/history.parquet",
+    log:
+        "logs/train/{dataset}/{view}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/train/{dataset}/{view}/{model}/seed{seed}.tsv"
+    params:
+        view=lambda w: config["views"][w.view],
+        architecture=lambda w: config["models"][w.model]["architecture"],
+        hyperparameters=lambda w: aeflow_config.hyperparameters(w.model, config),
+        min_genes=lambda w: config["gene_sets"].get(config["models"][w.model].get("gene_sets"), {}).get("min_genes"),
+        training=lambda w: aeflow_config.training_settings(w.model, config),
+        checkpoint="results/checkpoints/{dataset}/{view}/{model}/seed{seed}",
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    script:
+        "../scripts/train.py"

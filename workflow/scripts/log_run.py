@@ -1,0 +1,20 @@
+"""Import finished runs and their comparison into MLflow, and write down what was logged as what."""
+
+from pathlib import Path
+
+from aeflow.job import start_job
+
+job = start_job(snakemake)
+
+from aeflow.files import write_json
+from aeflow.tracking import log_runs
+
+logged = log_runs(
+    [Path(path).parent for path in snakemake.input.metrics],
+    [Path(path) for path in snakemake.input.leaderboards],
+    uri=snakemake.params.uri,
+    folder=Path(snakemake.params.folder),
+    tags={"git_commit": snakemake.params.git_commit},
+)
+write_json(logged, snakemake.output.logged)
+job.log.info("%d runs are in MLflow", sum(map(len, logged.values())))
