@@ -20,6 +20,7 @@ from pathlib import Path
 # read by MLflow when imported or used; a user's own values stand
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default, 7, retries for four minutes
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -32,8 +33,8 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
 from aeflow.errors import ConfigError
-from aeflow.runs import Entry, read_entries
-from aeflow.table import atomic_path
+from aeflow.files import atomic_path
+from aeflow.tracking_entries import Entry, read_entries
 
 log = logging.getLogger(__name__)
 OWNER = "aeflow.results_id"  # run tag: the results folder a run belongs to; no run of another folder is ever touched

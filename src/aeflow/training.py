@@ -15,6 +15,16 @@ from aeflow.checkpoint import Checkpoint
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Batch
 
 log = logging.getLogger(__name__)
+HISTORY = (
+    "epoch",
+    "train_reconstruction",
+    "train_penalty",
+    "val_reconstruction",
+    "val_penalty",
+    "val_loss",
+    "penalty_weight",
+    "learning_rate",
+)
 EVAL_ROWS = 4096  # rows per forward pass without gradients: bounds memory, does not change results
 
 
@@ -84,7 +94,7 @@ def fit(
     model.check_support(x_val)
     if isinstance(model, AbstractClosedForm):
         model.solve(x_train)
-        return pd.DataFrame([_closed_form_row(model, x_train, x_val, seed, settings)]), 0
+        return pd.DataFrame([_closed_form_row(model, x_train, x_val, seed, settings)], columns=HISTORY), 0
     run = _Run(model, x_train, settings, seed)
     progress = run.resume(checkpoint) or _Progress(0, 0, float("inf"), [])
     saved_at = time.monotonic()
@@ -107,7 +117,7 @@ def fit(
             run.save(checkpoint, progress)
             saved_at = time.monotonic()
     model.load_state_dict(run.best)
-    return pd.DataFrame(progress.history), progress.best_epoch
+    return pd.DataFrame(progress.history, columns=HISTORY), progress.best_epoch
 
 
 def evaluate(model: AbstractAutoencoder, x: Tensor, seed: int, *, beta: float) -> dict[str, float]:

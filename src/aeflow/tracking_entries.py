@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
+from aeflow.files import read_json
 
 LAYOUT = 1  # part of every content hash: raise it when what is logged changes, and old runs are superseded
 FILES = ("model.json", "metrics.json", "history.parquet", "model.safetensors")
@@ -200,7 +201,7 @@ def _finite(metrics: list[tuple[str, float, int]]) -> tuple[list[tuple[str, floa
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -1,0 +1,201 @@
+"""Verified download: `fetch` gets one file of a source from the first mirror that gives the right bytes.
+
+What exists, where it is and by which sums it is known stands in ``registry/sources.yaml``.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import functools
+import logging
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from aeflow.checksums import FileRecord, check_or_record, exclusive, place, read_lock, sha256_of, verify
+from aeflow.download import Patience, discard
+from aeflow.errors import ConfigError, FetchError
+from aeflow.mirrors import Folder, Mirror, parse_mirror
+
+logger = logging.getLogger(__name__)
+
+MIRROR_VARIABLE = "AEFLOW_MIRROR"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of the registry; `files` is None for a source that takes any path."""
+
+    name: str
+    mirrors: tuple[str, ...] = ()
+    files: dict[str, FileRecord] | None = None
+    terms: str = ""
+
+    def record(self, path: str) -> FileRecord:
+        """Return what is known of `path`; ConfigError for a path that the source does not have."""
+        parts = PurePosixPath(path)
+        if not path or parts.is_absolute() or ".." in parts.parts or str(parts) != path:
+            raise ConfigError(f"source {self.name!r}: {path!r} is no relative path below the source")
+        if self.files is None:
+            return FileRecord()
+        if path not in self.files:
+            near = difflib.get_close_matches(path, self.files, n=3, cutoff=0.5)
+            hint = f"nearest: {', '.join(near)}" if near else f"it has {len(self.files)} files, none like this"
+            raise ConfigError(f"source {self.name!r} has no file {path!r}; {hint}")
+        return self.files[path]
+
+
+def fetch(
+    source: str,
+    path: str,
+    destination: Path,
+    *,
+    mirrors: list[str] | None = None,
+    mirror_folder: Path | None = None,
+    lock: Path | None = None,
+    patience: Patience | None = None,
+) -> None:
+    """Bring `{source}/{path}` to `destination`, verified, whole or not at all.
+
+    A `destination` that already holds the right bytes is left alone; one that does not is replaced only by
+    bytes that passed every check.
+
+    Parameters
+    ----------
+    source, path : the file, as the registry names it.
+    destination : usually ``resources/{source}/{path}``; packages are kept in ``resources/.packages``.
+    mirrors : templates tried before those of the registry; a source that the registry does not know needs them.
+    mirror_folder : folder laid out as ``{source}/{path}``, tried first; default: the environment variable
+        AEFLOW_MIRROR.
+    lock : file that records the sum of a file without a published one, and by which later downloads are checked.
+    patience : how long to wait for others.
+
+    Raises
+    ------
+    ConfigError
+        No such source or file, a malformed mirror, a mirror folder that does not exist.
+    FetchError
+        No mirror gave the right bytes; the message has a line with the reason for each.
+    """
+    entry = _source(source, mirrors)
+    record = entry.record(path)
+    destination, key = Path(destination), f"{source}/{path}"
+    places = _places(entry, path, mirrors, mirror_folder)
+    root = _root(destination, key)
+
+    def accept(file: Path) -> None:
+        compress = verify(file, key, record)
+        if not record.has_checksum:
+            _check_unpublished(file, key, lock)
+        place(file, destination, compress=compress)
+
+    with exclusive(root / ".locks" / f"{key.replace('/', '+')}.lock"):
+        if _is_good(destination, key, record, lock):
+            logger.info("%s: already at %s and verified", key, destination)
+            return
+        reasons = []
+        for mirror in places:
+            logger.info("%s: trying %s", key, mirror)
+            try:
+                mirror.deliver(destination, root / ".packages", patience or Patience(), accept)
+            except FetchError as error:
+                logger.warning("%s: %s: %s", key, mirror, error)
+                reasons.append(f"  {mirror}: {error}")
+                continue
+            discard(destination.with_name(destination.name + ".part"))  # begun at a mirror that then failed
+            logger.info("%s: verified, from %s", key, mirror)
+            return
+    raise FetchError(
+        f"{key}: no mirror gave the file:\n" + "\n".join(reasons) + f"\nWithout a network, name a folder laid out as "
+        f"{{source}}/{{path}} in {MIRROR_VARIABLE}, or add a mirror of {source!r} to the config."
+    )
+
+
+def known_files(source: str) -> dict[str, FileRecord]:
+    """Return path -> record of every file that the registry lists for `source`; ConfigError if there is no list."""
+    files = _source(source, None).files
+    if files is None:
+        raise ConfigError(f"source {source!r}: the registry lists no files of it")
+    return dict(files)
+
+
+def _source(name: str, mirrors: list[str] | None) -> Source:
+    known = _registry()
+    if name in known:
+        return known[name]
+    if mirrors:
+        return Source(name)
+    raise ConfigError(f"unknown source {name!r}; known: {', '.join(known)}; any other needs mirrors in the config")
+
+
+@functools.cache
+def _registry() -> dict[str, Source]:
+    """Read the package's registry once a process."""
+    folder = resources.files("aeflow") / "registry"
+    entries = yaml.safe_load((folder / "sources.yaml").read_text(encoding="utf-8"))
+    sources = {}
+    for name, entry in entries.items():
+        files = {path: FileRecord(**sums) for path, sums in entry["files"].items()} if "files" in entry else None
+        if "table" in entry:
+            files = _read_table((folder / entry["table"]).read_text(encoding="utf-8"))
+        sources[name] = Source(name, tuple(entry["mirrors"]), files, entry["terms"])
+    return sources
+
+
+def _read_table(text: str) -> dict[str, FileRecord]:
+    """Read a TSV with the column ``path`` and fields of `FileRecord`; an empty cell is unknown."""
+    files = {}
+    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+        path = row.pop("path")
+        known: dict[str, Any] = {field: value for field, value in row.items() if value}
+        for field in ("gz_bytes", "n_samples"):
+            if field in known:
+                known[field] = int(known[field])
+        files[path] = FileRecord(**known)
+    return files
+
+
+def _places(entry: Source, path: str, mirrors: list[str] | None, mirror_folder: Path | None) -> list[Mirror]:
+    """Return the mirrors in order: the folder, the config's, the registry's; all are parsed before any is asked."""
+    folder = mirror_folder or os.environ.get(MIRROR_VARIABLE)
+    places: list[Mirror] = []
+    if folder:
+        if not Path(folder).is_dir():
+            origin = "mirror_folder" if mirror_folder else MIRROR_VARIABLE
+            raise ConfigError(f"{origin} names {str(folder)!r}, which is no folder")
+        places.append(Folder(Path(folder) / entry.name / path))
+    return places + [parse_mirror(template, path) for template in (*(mirrors or ()), *entry.mirrors)]
+
+
+def _root(destination: Path, key: str) -> Path:
+    """Return the folder that `destination` is `key` below (``resources``), else the folder it is in."""
+    destination, parts = destination.absolute(), PurePosixPath(key).parts
+    if destination.parts[-len(parts) :] == parts:
+        return destination.parents[len(parts) - 1]
+    return destination.parent
+
+
+def _check_unpublished(file: Path, key: str, lock: Path | None) -> None:
+    if lock is None:
+        logger.warning("%s: no checksum is published and no lock file is given: the bytes are taken as they came", key)
+    else:
+        check_or_record(lock, key, sha256_of(file))
+
+
+def _is_good(destination: Path, key: str, record: FileRecord, lock: Path | None) -> bool:
+    """Whether `destination` already holds bytes that a published or recorded sum vouches for."""
+    if not destination.is_file():
+        return False
+    if not record.has_checksum:
+        recorded = read_lock(lock).get(key) if lock else None
+        return recorded is not None and sha256_of(destination) == recorded
+    try:
+        return not verify(destination, key, record)
+    except FetchError as error:
+        logger.warning("%s: what is at %s is not it (%s); downloading", key, destination, error)
+        return False
