@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -320,4 +321,7 @@ def test_dead_server_fails_soon_and_loses_nothing(tmp_path, kind, silent_port, m
 def test_compare_link_names_runs_and_experiment():
     """Breaks if the UI's address for comparing runs is not quoted as the UI expects."""
     link = compare_link("http://127.0.0.1:5000/", "7", ["a", "b"])
-    assert link == "http://127.0.0.1:5000/#/compare-runs?runs=%5B%22a%22%2C%20%22b%22%5D&experiments=%5B%227%22%5D"
+    page, _, query = link.partition("?")
+    assert page == "http://127.0.0.1:5000/#/compare-runs"
+    asked = urllib.parse.parse_qs(query, strict_parsing=True)
+    assert asked == {"runs": ['["a", "b"]'], "experiments": ['["7"]'], "workflowType": ["machine_learning"]}

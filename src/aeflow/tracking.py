@@ -91,9 +91,10 @@ def log_runs(
 
 
 def compare_link(server: str, experiment_id: str, run_ids: list[str]) -> str:
-    """Return the address of the MLflow UI's page that compares `run_ids`."""
+    """Return the address of the MLflow UI's page that compares `run_ids`, in its mode for model training."""
     runs, experiments = (urllib.parse.quote(json.dumps(ids)) for ids in (run_ids, [experiment_id]))
-    return f"{_without_password(server, server).rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}"
+    page = f"#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning"
+    return f"{_without_password(server, server).rstrip('/')}/{page}"
 
 
 def _log_experiment(
@@ -168,9 +169,7 @@ def _experiment(client: MlflowClient, uri: str, folder: Path, entry: Entry) -> s
         "`kind=summary` are one view and model each: mean and `_sd` over seeds, and `_minus_pca`, the difference to "
         "PCA. Imported from the files of the workflow, which are the truth."
     )
-    described = {"mlflow.note.content": note, "origin": entry.tags["origin"]}
-    described["mlflow.experimentKind"] = "custom_model_development"  # the UI opens on runs, not on LLM traces
-    for key, value in described.items():
+    for key, value in {"mlflow.note.content": note, "origin": entry.tags["origin"]}.items():
         if found is None or found.tags.get(key) != value:
             client.set_experiment_tag(experiment_id, key, value)
     return experiment_id
