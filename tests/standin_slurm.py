@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 FOLDER = Path(os.environ["STANDIN_SLURM"])
@@ -55,9 +56,12 @@ def srun(arguments: list[str]) -> int:
 
 def squeue(arguments: list[str]) -> int:
     wanted = arguments[arguments.index("--name") + 1]
-    for name in sorted(FOLDER.glob("*.name")):
-        if name.read_text() == wanted:
-            print(f"{name.stem}|{name.with_suffix('.state').read_text()}")
+    jobs = [name for name in sorted(FOLDER.glob("*.name")) if name.read_text() == wanted]
+    patience = time.monotonic() + 30  # s; the plugin asks ever more rarely, so it is told when all are done
+    while time.monotonic() < patience and any(_state(job) == "RUNNING" for job in jobs):
+        time.sleep(0.1)
+    for job in jobs:
+        print(f"{job.stem}|{_state(job)}")
     return 0
 
 
@@ -99,6 +103,11 @@ def _new_job(name: str) -> str:
             return str(job)
         except FileExistsError:
             job += 1
+
+
+def _state(name: Path) -> str:
+    state = name.with_suffix(".state")
+    return state.read_text() if state.exists() else "PENDING"
 
 
 def _set_state(job: str, state: str) -> None:

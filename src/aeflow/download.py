@@ -38,6 +38,7 @@ class Patience:
     attempts : without any new byte, after which the mirror is given up.
     connect_attempts : the same for refused connections.
     backoff : before the second attempt; doubles from there.
+    registry : for the first answer of a package registry.
     client : for one run of a package registry's client.
     """
 
@@ -46,6 +47,7 @@ class Patience:
     attempts: int = 4
     connect_attempts: int = 2
     backoff: float = 0.5
+    registry: float = 20.0
     client: float = 600.0
 
 

@@ -125,7 +125,7 @@ def known_files(source: str) -> dict[str, FileRecord]:
 
 
 def _source(name: str, mirrors: list[str] | None) -> Source:
-    known = _registry()
+    known = registry()
     if name in known:
         return known[name]
     if mirrors:
@@ -134,8 +134,8 @@ def _source(name: str, mirrors: list[str] | None) -> Source:
 
 
 @functools.cache
-def _registry() -> dict[str, Source]:
-    """Read the package's registry once a process."""
+def registry() -> dict[str, Source]:
+    """Return name -> source as the package's ``registry/sources.yaml`` has them; read once a process."""
     folder = resources.files("aeflow") / "registry"
     entries = yaml.safe_load((folder / "sources.yaml").read_text(encoding="utf-8"))
     sources = {}

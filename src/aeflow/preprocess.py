@@ -98,11 +98,11 @@ def normalise(X: np.ndarray, method: str) -> np.ndarray:
 def fit_selection(X: np.ndarray, n_top: int | None) -> np.ndarray:
     """Return the indices (ascending) of the `n_top` variables of largest median absolute deviation over rows of X.
 
-    Ties are broken by order; variables that do not vary at all are never chosen.
+    None keeps every variable. Ties are broken by order; variables that do not vary at all are never chosen.
     """
-    spread = np.ptp(X, axis=0)
     if n_top is None:
-        return np.flatnonzero(spread > 0)
+        return np.arange(X.shape[1])
+    spread = np.ptp(X, axis=0)
     mad = np.median(np.abs(X - np.median(X, axis=0)), axis=0)
     # where more than half of a variable's rows are equal its MAD is 0: such variables follow, by standard deviation
     order = np.lexsort((-X.std(0), -mad))

@@ -1,9 +1,7 @@
 # Config validation, wildcard constraints, input functions. No rule here.
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 from snakemake.utils import validate
 
@@ -13,13 +11,14 @@ sys.path.insert(0, SRC)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
 from aeflow import config as aeflow_config
-from aeflow.modules import class_info, code_files
+from aeflow.modules import code_files
 
 validate(config, "../schemas/config.schema.yaml")
 aeflow_config.check(config)
 
 CELLS = aeflow_config.cells(config)
 COHORTS = {name: aeflow_config.matrices(name, config) for name in config["cohorts"]}
+DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
 RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
 DATASET = "results/datasets/{dataset}"
@@ -45,13 +44,6 @@ wildcard_constraints:
 def code(*modules):
     """Package files that decide a result: the modules given and all they import, relative where possible."""
     return [os.path.relpath(path) for path in code_files(*modules)]
-
-
-def git_commit():
-    """Commit of the checkout, with "-dirty" where it was changed; "unknown" outside git."""
-    command = ["git", "-C", workflow.basedir, "describe", "--always", "--dirty", "--abbrev=40"]
-    answer = subprocess.run(command, capture_output=True, text=True)
-    return answer.stdout.strip() or "unknown"
 
 
 def raw_path(source, name):
@@ -105,9 +97,7 @@ def generated(wildcards):
 
 def targets():
     """Everything `rule all` asks for."""
-    datasets = sorted({cell.dataset for cell in CELLS})
     return [
-        *(f"results/comparison/{dataset}/leaderboard.csv" for dataset in datasets),
-        *(f"results/comparison/{dataset}/figures" for dataset in datasets),
+        *(f"results/comparison/{dataset}/leaderboard.csv" for dataset in DATASETS),
         "results/mlflow/logged.json",
     ]

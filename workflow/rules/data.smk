@@ -40,10 +40,10 @@ rule convert:
         "logs/convert/{source}/{name}.log",
     benchmark:
         "benchmarks/convert/{source}/{name}.tsv"
-    params:
-        raw=lambda w: raw_path(w.source, w.name),
     resources:
         mem_mb=2000,
+    params:
+        raw=lambda w: raw_path(w.source, w.name),
     script:
         "../scripts/convert.py"
 
@@ -62,12 +62,12 @@ rule unify:
         "logs/unify/{cohort}.log",
     benchmark:
         "benchmarks/unify/{cohort}.tsv"
+    resources:
+        mem_mb=8000,
     params:
         source=lambda w: SOURCES[w.cohort],
         names=lambda w: list(COHORTS[w.cohort]),
         options=lambda w: config["cohorts"][w.cohort]["options"],
-    resources:
-        mem_mb=8000,
     script:
         "../scripts/unify.py"
 
@@ -91,11 +91,11 @@ rule preprocess:
         "logs/preprocess/{dataset}.log",
     benchmark:
         "benchmarks/preprocess/{dataset}.tsv"
+    resources:
+        mem_mb=8000,
     params:
         options=lambda w: preprocess_options(w.dataset),
         fit_on=lambda w: fit_filter(w.dataset),
         seed=lambda w: config["datasets"][w.dataset]["split_seed"],
-    resources:
-        mem_mb=8000,
     script:
         "../scripts/preprocess.py"

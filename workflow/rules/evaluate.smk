@@ -20,13 +20,13 @@ rule score:
         "logs/score/{dataset}/{view}/{model}/seed{seed}.log",
     benchmark:
         "benchmarks/score/{dataset}/{view}/{model}/seed{seed}.tsv"
-    params:
-        view=lambda w: config["views"][w.view],
-        n_importance=config["scores"]["n_importance"],
     threads: 1
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
+    params:
+        view=lambda w: config["views"][w.view],
+        n_importance=config["scores"]["n_importance"],
     script:
         "../scripts/score.py"
 
@@ -41,12 +41,12 @@ rule generate:
         f"{RUN}/generated.parquet",
     log:
         "logs/generate/{dataset}/{view}/{model}/seed{seed}.log",
-    params:
-        generate=lambda w: config["datasets"][w.dataset]["generate"],
     threads: 1
     resources:
         gpu=config["gpu"],
         mem_mb=2000,
+    params:
+        generate=lambda w: config["datasets"][w.dataset]["generate"],
     script:
         "../scripts/generate.py"
 

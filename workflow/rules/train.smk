@@ -24,6 +24,10 @@ rule train:
         "logs/train/{dataset}/{view}/{model}/seed{seed}.log",
     benchmark:
         "benchmarks/train/{dataset}/{view}/{model}/seed{seed}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
     params:
         view=lambda w: config["views"][w.view],
         architecture=lambda w: config["models"][w.model]["architecture"],
@@ -31,9 +35,5 @@ rule train:
         min_genes=lambda w: config["gene_sets"].get(config["models"][w.model].get("gene_sets"), {}).get("min_genes"),
         training=lambda w: aeflow_config.training_settings(w.model, config),
         checkpoint="results/checkpoints/{dataset}/{view}/{model}/seed{seed}",
-    threads: 1
-    resources:
-        gpu=config["gpu"],
-        mem_mb=4000,
     script:
         "../scripts/train.py"

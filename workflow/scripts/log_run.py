@@ -7,6 +7,7 @@ from aeflow.job import start_job
 job = start_job(snakemake)
 
 from aeflow.files import write_json
+from aeflow.provenance import git_commit
 from aeflow.tracking import log_runs
 
 logged = log_runs(
@@ -14,7 +15,7 @@ logged = log_runs(
     [Path(path) for path in snakemake.input.leaderboards],
     uri=snakemake.params.uri,
     folder=Path(snakemake.params.folder),
-    tags={"git_commit": snakemake.params.git_commit},
+    tags={"git_commit": git_commit()},
 )
 write_json(logged, snakemake.output.logged)
 job.log.info("%d runs are in MLflow", sum(map(len, logged.values())))

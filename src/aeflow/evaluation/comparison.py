@@ -76,31 +76,35 @@ def headline(metrics: Iterable[str]) -> list[str]:
 
 
 def as_text(board: pd.DataFrame) -> str:
-    """Return the leaderboard as text: per view and task, models as rows, mean ± sd, and PCA's verdict."""
-    lines: list[str] = []
+    """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict on PCA."""
     dataset, origin = board["dataset"].iloc[0], board["origin"].iloc[0]
-    title = f"Dataset {dataset}" + (" - SIMULATED DATA, not measurements" if origin == "simulated" else "")
-    lines += [title, "=" * len(title)]
+    title = f"Dataset {dataset}" + (": SIMULATED DATA, no measurements" if origin == "simulated" else "")
+    lines = [title, "=" * len(title)]
     for view, of_view in board.groupby("view", sort=True):
-        lines += ["", f"view {view}", "-" * (5 + len(view))]
+        n_seeds = of_view["n_seeds"].max()
+        lines += ["", f"trained on view {view}, {n_seeds} seed{'s' if n_seeds > 1 else ''}", ""]
         for metric in headline(of_view["metric"]):
-            if metric.endswith("control_auroc"):
-                continue  # stands beside its AUROC
-            rows = of_view[of_view["metric"] == metric]
-            control = of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"].set_index("model")
-            better = "higher" if rows["higher_is_better"].iloc[0] else "lower"
-            lines.append(f"{metric}  ({better} is better)")
-            rows = rows.sort_values("mean", ascending=better == "lower")
-            lines += [_text_row(row, control) for row in rows.itertuples()]
+            if not metric.endswith("control_auroc"):  # a control stands beside its AUROC
+                lines += _text_of_metric(of_view, metric)
+    lines += ["", "Intervals: 95 %, paired by seed; they cover the randomness of training, not that of the test set."]
     return "\n".join(lines) + "\n"
 
 
-def _text_row(row: Any, control: pd.DataFrame) -> str:
-    sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else "(one seed)"
-    text = f"  {row.model:<16} {row.mean:9.4f} {sd:<10}"
-    if len(control):
-        text += f"  control {control.loc[row.model, 'mean']:.3f}"
-    if row.verdict:
-        interval = f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]" if np.isfinite(row.ci_low) else ""
-        text += f"  {row.verdict}: difference {row.difference:+.4f}{interval}"
-    return text.rstrip()
+def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
+    rows = of_view[of_view["metric"] == metric]
+    control = of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"].set_index("model")["mean"]
+    higher = rows["higher_is_better"].iloc[0]
+    lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
+    if "/baseline/" in metric:  # knows no model: every row is the same
+        rows = rows[rows["model"] == BASELINE].assign(model="(no model)")
+        control = control.rename({BASELINE: "(no model)"})
+    for row in rows.sort_values("mean", ascending=not higher).itertuples():
+        sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else ""
+        text = f"  {row.model:<16} {row.mean:9.4f} {sd:<9}"
+        if len(control):
+            text += f"  control {control[row.model]:.3f}"
+        if row.verdict:
+            interval = f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]" if np.isfinite(row.ci_low) else ""
+            text += f"  {row.verdict}: {row.difference:+.4f}{interval}"
+        lines.append(text.rstrip())
+    return lines

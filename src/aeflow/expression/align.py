@@ -18,23 +18,24 @@ GENE_COLUMNS = ("symbol", "entrez_id")
 
 @dataclass(frozen=True)
 class Matrix:
-    """The axes of one converted matrix: genes in rows, samples in columns."""
+    """The axes of one converted matrix: genes in rows, samples in columns; `source_file` is what it was made of."""
 
     name: str
     path: Path
+    source_file: str
     symbols: np.ndarray
     entrez: np.ndarray
     samples: tuple[str, ...]
 
 
-def read_axes(name: str, path: Path) -> Matrix:
+def read_axes(name: str, path: Path, source_file: str) -> Matrix:
     """Return the axes of a Parquet matrix, without its values; DataError if it is not one."""
     columns = pq.read_schema(path).names
     if tuple(columns[:2]) != GENE_COLUMNS:
         raise DataError(f"{path}: the first columns must be {GENE_COLUMNS}, found {tuple(columns[:2])}")
     genes = pq.read_table(path, columns=list(GENE_COLUMNS))
     symbols = np.array(genes.column("symbol").to_pylist(), dtype=object)
-    return Matrix(name, Path(path), symbols, genes.column("entrez_id").to_numpy(), tuple(columns[2:]))
+    return Matrix(name, Path(path), source_file, symbols, genes.column("entrez_id").to_numpy(), tuple(columns[2:]))
 
 
 def common_genes(matrices: Sequence[Matrix]) -> tuple[np.ndarray, np.ndarray, list[tuple], int]:
@@ -46,7 +47,7 @@ def common_genes(matrices: Sequence[Matrix]) -> tuple[np.ndarray, np.ndarray, li
     -------
     symbols : (n_vars,) object.
     entrez : (n_vars,) int64; 0 where no matrix has an Entrez id.
-    dropped : ("var", symbol, reason, number of matrices without it, name of the first of these).
+    dropped : ("var", symbol, reason, number of matrices without it, file of the first of these).
     n_union : number of genes in any matrix.
 
     Raises
@@ -62,7 +63,7 @@ def common_genes(matrices: Sequence[Matrix]) -> tuple[np.ndarray, np.ndarray, li
     sets = [set(matrix.symbols) for matrix in matrices]
     dropped = []
     for symbol in sorted(symbol for symbol, count in counts.items() if count < n):
-        lacking = next(m.name for m, genes in zip(matrices, sets, strict=True) if symbol not in genes)
+        lacking = next(m.source_file for m, genes in zip(matrices, sets, strict=True) if symbol not in genes)
         dropped.append(("var", symbol, "not in every matrix", float(n - counts[symbol]), lacking))
     return common, _common_entrez(matrices, common), dropped, len(counts)
 
@@ -74,7 +75,9 @@ def _common_entrez(matrices: Sequence[Matrix], common: np.ndarray) -> np.ndarray
         clash = (found != entrez) & (found != 0) & (entrez != 0)
         if clash.any():
             i = int(np.argmax(clash))
-            raise DataError(f"{matrix.name}: gene {common[i]!r} has Entrez id {found[i]}, in {origin} it is {entrez[i]}")
+            raise DataError(
+                f"{matrix.name}: gene {common[i]!r} has Entrez id {found[i]}, in {origin} it is {entrez[i]}"
+            )
         entrez = np.where(entrez == 0, found, entrez)
     return entrez
 

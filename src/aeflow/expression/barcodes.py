@@ -43,7 +43,9 @@ def parse_barcode(sample_id: str, where: str) -> Barcode:
     if match := TCGA.fullmatch(sample_id):
         code = match["code"]
         if code not in CONDITIONS:
-            raise DataError(f"{where}: sample {sample_id!r} has type code {code!r}, neither tumour (01-09) nor normal (11-14)")
+            raise DataError(
+                f"{where}: sample {sample_id!r} has type code {code!r}, neither tumour (01-09) nor normal (11-14)"
+            )
         return Barcode(sample_id, "TCGA", match["donor"], match["piece"], CONDITIONS[code], code, match["centre"])
     dashed = sample_id.replace(".", "-")
     if dashed != sample_id and (GTEX.fullmatch(dashed) or TCGA.fullmatch(dashed)):

@@ -84,7 +84,9 @@ def apply_gate(
     else:
         keep = per_var == 0
         X = X[:, keep]
-        dropped = [("var", o["symbol"], f"a value above the gate {limit:g}", o["max"], o["source_file"]) for o in offenders]
+        dropped = [
+            ("var", o["symbol"], f"a value above the gate {limit:g}", o["max"], o["source_file"]) for o in offenders
+        ]
     report |= {"max_after": float(X.max()), "n_values_after": int((X > limit).sum())}
     return X, keep, dropped, report
 

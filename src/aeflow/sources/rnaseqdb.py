@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from aeflow.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from aeflow.cohort import Cohort
     from aeflow.expression.samples import FileLabel
 
@@ -78,8 +80,7 @@ def matrices(
     """
     from aeflow.fetch import known_files
 
-    if kind not in UNITS:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(UNITS)}")
+    _check_kind(kind)
     for tissue in CLUSTERS if tissues is None else tissues:
         if tissue not in CLUSTERS:
             raise ConfigError(f"tissues: {tissue!r} does not exist; known: {', '.join(CLUSTERS)}")
@@ -128,7 +129,9 @@ def convert(path: Path, out: Path) -> None:
         raise DataError(f"{path}: line {wrong[0] + 2}, column 2 (Entrez_Gene_Id): not a gene id, found {found!r}")
     genes = [frame["Hugo_Symbol"].alias("symbol"), entrez.alias("entrez_id")]
     with atomic_path(out) as tmp:
-        pl.DataFrame([*genes, *frame.get_columns()[2:]]).write_parquet(tmp, compression="uncompressed", statistics=False)
+        pl.DataFrame([*genes, *frame.get_columns()[2:]]).write_parquet(
+            tmp, compression="uncompressed", statistics=False
+        )
 
 
 def unify(
@@ -148,6 +151,7 @@ def unify(
     DataError : naming the file, for a sample in two files, a barcode that contradicts its file, values that contradict
         the unit, or no gene in common.
     """
+    _check_kind(kind)
     if gate == DEFAULT:
         gate = DEFAULT_GATES.get(kind)
     return unify_matrices(files, UNITS[kind], gate, origin="real", kind=kind)
@@ -165,14 +169,15 @@ def unify_matrices(
     from aeflow.table import Table
 
     quality.check_gate(gate)
-    axes = [align.read_axes(name, Path(path)) for name, path in sorted(files.items())]
-    if not axes:
+    if not files:
         raise DataError("unify: no matrix was given")
-    obs, dropped_obs = sample_sheet(axes, {matrix.name: label_of(matrix.name) for matrix in axes})
+    labels = {name: label_of(name) for name in sorted(files)}
+    axes = [align.read_axes(name, Path(files[name]), label.source_file) for name, label in labels.items()]
+    obs, dropped_obs = sample_sheet(axes, labels)
     symbols, entrez, dropped_var, n_union = align.common_genes(axes)
     per_file: dict[str, dict[str, Any]] = {}
 
-    def check(matrix: align.Matrix, values) -> None:
+    def check(matrix: align.Matrix, values: np.ndarray) -> None:
         quality.check_unit(f"{matrix.name} ({matrix.path})", values, unit)
         per_file[matrix.name] = {"n_obs": values.shape[0], "n_vars": values.shape[1], "max": float(values.max())}
         per_file[matrix.name]["zero_fraction"] = float((values == 0).mean())
@@ -210,3 +215,8 @@ def label_of(name: str) -> FileLabel:
     study, condition = ("GTEx" if part == "gtex" else "TCGA"), ("tumour" if part == "tcga-t" else "normal")
     label = project if study == "GTEx" else project.upper()
     return FileLabel(study, label, TISSUES.get(project, cluster), condition, f"{stem}.txt.gz")
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in UNITS:
+        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(UNITS)}")

@@ -1,0 +1,58 @@
+"""A cohort on its first two principal components."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from aeflow.errors import DataError
+from aeflow.plots.style import group_styles, new_figure, put_title, styled, unit_text
+
+
+@styled
+def cohort_pca(
+    X: np.ndarray,
+    obs: pd.DataFrame,
+    *,
+    unit: str,
+    origin: str,
+    title: str = "Cohort",
+    columns: tuple[str, ...] = ("study", "tissue", "condition"),
+) -> Figure:
+    """Return one panel per column of `obs`, the same projection of X (n_obs, n_vars) in each, coloured by it.
+
+    unit : of X; components of raw counts are those of a few genes, so pass log values. Variables are centred, not
+        scaled.
+    """
+    from sklearn.decomposition import PCA
+
+    if len(X) != len(obs):
+        raise DataError(f"cohort_pca: X has {len(X)} rows, obs has {len(obs)}")
+    missing = [column for column in columns if column not in obs.columns]
+    if missing:
+        raise DataError(f"cohort_pca: obs has no column {missing[0]!r}; it has {list(obs.columns)}")
+    pca = PCA(n_components=2, random_state=0).fit(X)
+    z, share = pca.transform(X), 100 * pca.explained_variance_ratio_
+    n_groups = max(obs[column].nunique() for column in columns)
+    n_lines = -(-n_groups // 2)  # legends have two columns
+    figure, axes = new_figure(3.8 * len(columns), 3.9 + 0.17 * n_lines, 1, len(columns), sharex=True, sharey=True)
+    order = np.random.default_rng(0).permutation(len(z))  # else the last group would cover the others
+    for ax, column in zip(axes[0], columns, strict=True):
+        _panel(ax, z[order], obs[column].astype(str).to_numpy()[order], column)
+        ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")
+    axes[0][0].set_ylabel(f"component 2 ({share[1]:.0f} %)")
+    put_title(figure, f"{title}: {len(X)} observations, {X.shape[1]} variables, {unit_text(unit)}", origin)
+    return figure
+
+
+def _panel(ax, z: np.ndarray, groups: np.ndarray, column: str) -> None:
+    names, counts = np.unique(groups, return_counts=True)
+    styles = group_styles(list(names))
+    for name, count in zip(names, counts, strict=True):
+        colour, marker = styles[name]
+        mine = groups == name
+        label = f"{name} ({count})"
+        ax.scatter(*z[mine].T, s=9, alpha=0.6, color=colour, marker=marker, linewidths=0, label=label)
+    ax.set_title(f"by {column}")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, markerscale=1.8, columnspacing=1)

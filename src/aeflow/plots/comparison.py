@@ -1,0 +1,113 @@
+"""Leaderboards as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from aeflow.errors import DataError
+from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled
+
+BASELINE = "pca"
+MAX_TITLE = 50  # characters that fit over a panel
+BETTER = "better than PCA"
+
+
+@styled
+def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> Figure:
+    """Return a panel for each metric (rows) and view (columns): one dot a model, bars of one sd over seeds.
+
+    A dashed line marks PCA's mean; a dot is filled if the verdict is "better than PCA". Where the board holds the
+    control of an AUROC (the same name, control_auroc), it is a grey diamond in the same panel, beside a line at 0.5.
+
+    board : columns as in leaderboard.parquet; its origin decides what the title says.
+    """
+    origins = board["origin"].unique().tolist()
+    if len(origins) != 1:
+        raise DataError(f"figure {title!r}: the leaderboard must have one origin, found {origins}")
+    absent = [metric for metric in metrics if not (board["metric"] == metric).any()]
+    if absent or not metrics:
+        raise DataError(f"figure {title!r}: the leaderboard has no metric {absent[0] if absent else ''!r}")
+    shown = board[board["metric"].isin(metrics)]
+    views = sorted(shown["view"].unique())
+    models = [BASELINE, *sorted(set(shown["model"]) - {BASELINE})]
+    height = len(metrics) * (0.27 * len(models) + 0.95) + 0.9
+    figure, axes = new_figure(1.6 + 3.6 * len(views), height, len(metrics), len(views), sharey=True, sharex="row")
+    for row, metric in zip(axes, metrics, strict=True):
+        for ax, view in zip(row, views, strict=True):
+            of_view = board[board["view"] == view].set_index("model")
+            _panel(ax, of_view[of_view["metric"] == metric], models)
+            if metric.endswith("/auroc"):
+                _control(ax, of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"], models)
+            heading = _wrapped(metric)
+            ax.set_title(f"view {view}\n{heading}" if metric == metrics[0] else heading)
+        row[0].set_yticks(range(len(models)), models)
+        row[0].set_ylim(len(models) - 0.5, -0.5)
+    _legend(figure, axes, shown)
+    put_title(figure, title, origins[0])
+    return figure
+
+
+def _wrapped(metric: str) -> str:
+    """Return the name on two lines, broken at a slash, if one line is too narrow for it."""
+    if len(metric) <= MAX_TITLE:
+        return metric
+    cut = metric.rfind("/", 0, MAX_TITLE) + 1
+    return f"{metric[:cut]}\n{metric[cut:]}"
+
+
+def _panel(ax, rows: pd.DataFrame, models: list[str]) -> None:
+    if rows.empty:
+        ax.text(0.5, 0.5, "not measured in this view", transform=ax.transAxes, ha="center", va="center", color=GREY)
+        return
+    better = rows["higher_is_better"].iloc[0]
+    direction = {True: " (higher is better)", False: " (lower is better)"}.get(better, "")
+    for model, row in rows.iterrows():
+        colour = "black" if model == BASELINE else PALETTE[0]
+        face = colour if model == BASELINE or row["verdict"] == BETTER else "white"
+        sd = row["sd"] if np.isfinite(row["sd"]) else None
+        y = models.index(model)
+        ax.errorbar(row["mean"], y, xerr=sd, fmt="o", color=colour, markerfacecolor=face, markersize=6, capsize=2)
+    for model in set(models) - set(rows.index):  # such as the density of a model that has none
+        y, where = models.index(model), ax.get_yaxis_transform()
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        ax.text(0.01, y, "not defined", transform=where, va="center", color=GREY, bbox=white)
+    if BASELINE in rows.index:
+        ax.axvline(rows.loc[BASELINE, "mean"], color="black", linewidth=1, linestyle="--", zorder=0)
+    seeds = sorted(rows["n_seeds"].unique())
+    text = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    ax.set_xlabel(f"mean over {text} seed{'s' if seeds[-1] > 1 else ''}{direction}")
+    ax.grid(axis="y", color="0.9", linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def _control(ax, rows: pd.DataFrame, models: list[str]) -> None:
+    for model, row in rows.iterrows():
+        sd = row["sd"] if np.isfinite(row["sd"]) else None
+        y = models.index(model) + 0.25
+        ax.errorbar(row["mean"], y, xerr=sd, fmt="D", color=PALETTE[4], markersize=4, capsize=1.5, linewidth=1)
+    if len(rows):
+        ax.axvline(0.5, color=PALETTE[4], linewidth=1, linestyle=":", zorder=0)
+
+
+def _legend(figure: Figure, axes, shown: pd.DataFrame) -> None:
+    from matplotlib.lines import Line2D
+
+    def entry(label: str, **style) -> Line2D:
+        return Line2D([], [], label=label, **{"linestyle": "", "marker": "o", "markersize": 6, **style})
+
+    line = {"marker": "", "linewidth": 1}
+    handles = [
+        entry("PCA, its mean dashed", color="black", linestyle="--", linewidth=1),
+        entry(BETTER, color=PALETTE[0]),
+        entry("not better than PCA", color=PALETTE[0], markerfacecolor="white"),
+    ]
+    if any(line.get_linestyle() == ":" for ax in axes.flat for line in ax.lines):
+        handles.append(
+            entry(
+                "control: AUROC of one study's normals against the other's", color=PALETTE[4], marker="D", markersize=4
+            )
+        )
+        handles.append(entry("0.5: the control sees no difference", color=PALETTE[4], **line, linestyle=":"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(axes[0]) > 1 else 1)

@@ -1,0 +1,44 @@
+"""What every script gets from start_job: a log with the traceback, threads, and the device it was promised."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from aeflow.job import Job
+
+SCRIPT = """
+from types import SimpleNamespace
+from aeflow.job import start_job
+wildcards = SimpleNamespace(items=lambda: [("model", "vae")])
+snakemake = SimpleNamespace(threads=1, log=["logs/x.log"], rule="train", wildcards=wildcards, resources={})
+job = start_job(snakemake)
+import torch
+print(job.device(), torch.get_num_threads())
+raise ValueError("key beta: found -1")
+"""
+
+
+def test_a_failure_reaches_log_and_terminal(tmp_path):
+    """Breaks if a traceback is lost, or the terminal does not say which log to open."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.strip() == "cpu 1"
+    assert done.stderr.strip() == "train: ValueError: key beta: found -1\nlog: logs/x.log"
+    log = (tmp_path / "logs" / "x.log").read_text()
+    assert "rule train, threads 1, wildcards {'model': 'vae'}" in log
+    assert "Traceback" in log
+    assert "ValueError: key beta: found -1" in log
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this node has a GPU")
+def test_a_gpu_asked_for_where_there_is_none_is_an_error():
+    """Breaks if a GPU job falls back to the CPU in silence."""
+    import logging
+
+    with pytest.raises(RuntimeError, match=r"resources: gpu=1, but torch .* finds no CUDA device"):
+        Job(logging.getLogger(), threads=1, gpu=1).device()
