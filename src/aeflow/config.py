@@ -100,6 +100,11 @@ def _known(value: str, names: Iterable[str], key: str) -> None:
         raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
 
 
+def kind(dataset: str, config: Mapping[str, Any]) -> str:
+    """Return "images" or "expression": what the observations of a dataset are."""
+    return constant(f"aeflow.sources.{config['cohorts'][config['datasets'][dataset]['cohort']]['source']}", "KIND")
+
+
 def _columns(dataset: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     source = config["cohorts"][config["datasets"][dataset]["cohort"]]["source"]
     return constant(f"aeflow.sources.{source}", "OBS_COLUMNS")

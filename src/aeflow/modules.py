@@ -9,6 +9,7 @@ import ast
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from aeflow.errors import ConfigError
 
@@ -60,11 +61,11 @@ def class_info(architecture: str) -> ClassInfo:
 
 
 @cache
-def constant(module: str, name: str) -> tuple[str, ...]:
-    """Return a module-level tuple of strings, unevaluated; ConfigError if the module does not define it."""
+def constant(module: str, name: str) -> Any:
+    """Return a module-level literal without running the module; ConfigError if the module does not define it."""
     for node in _tree(path_of(module)).body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return tuple(ast.literal_eval(node.value))
+            return ast.literal_eval(node.value)
     raise ConfigError(f"{module} does not define {name}")
 
 

@@ -90,6 +90,15 @@ def runs(file, dataset=None, model=None):
     return [f"{RUN}/{file}".format(**cell._asdict()) for cell in chosen]
 
 
+def first_runs(file, dataset, view):
+    """Path of `file` in the run of the smallest seed of every model."""
+    first = {}
+    for cell in CELLS:
+        if (cell.dataset, cell.view) == (dataset, view):
+            first.setdefault(cell.model, cell)  # CELLS is sorted
+    return [f"{RUN}/{file}".format(**cell._asdict()) for cell in first.values()]
+
+
 def generated(wildcards):
     """Draws of a run's model, where it is generative."""
     return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
@@ -97,7 +106,15 @@ def generated(wildcards):
 
 def targets():
     """Everything `rule all` asks for."""
-    return [
-        *(f"results/comparison/{dataset}/leaderboard.csv" for dataset in DATASETS),
-        "results/mlflow/logged.json",
-    ]
+    wanted = ["results/mlflow/logged.json"]
+    for dataset in DATASETS:
+        folder = f"results/comparison/{dataset}"
+        wanted += [f"{folder}/leaderboard.csv", f"{folder}/leaderboard.png"]
+        if aeflow_config.kind(dataset, config) == "images":
+            wanted += [
+                f"{folder}/reconstructions_{view}.png"
+                for view in sorted({c.view for c in CELLS if c.dataset == dataset})
+            ]
+        else:
+            wanted.append(f"{folder}/cohort.png")
+    return wanted

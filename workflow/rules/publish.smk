@@ -1,16 +1,107 @@
 # What people look at.
 # In:  results/runs, results/comparison
-# Out: figures, results/mlflow (a view of the files), and by `snakemake --report` results/report.html
+# Out: figures beside them, results/mlflow (a view of the files); `snakemake --report` makes results/report.html
+
+
+rule draw_run:
+    input:
+        model=f"{RUN}/model.json",
+        history=f"{RUN}/history.parquet",
+        scores=f"{RUN}/scores.parquet",
+        generated=generated,
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        code=code("aeflow.plots.run"),
+    output:
+        report(
+            directory(f"{RUN}/figures"),
+            patterns=["{figure}.png"],
+            category="Runs on {dataset}",
+            subcategory="view {view}",
+            labels={"model": "{model}", "seed": "{seed}", "figure": "{figure}"},
+            caption="../report/run.rst",
+        ),
+    log:
+        "logs/draw_run/{dataset}/{view}/{model}/seed{seed}.log",
+    params:
+        view=lambda w: config["views"][w.view],
+        tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
+    script:
+        "../scripts/draw_run.py"
+
+
+rule draw_leaderboard:
+    input:
+        leaderboard="results/comparison/{dataset}/leaderboard.parquet",
+        code=code("aeflow.plots.comparison"),
+    output:
+        report(
+            "results/comparison/{dataset}/leaderboard.png",
+            category="Leaderboards",
+            labels={"dataset": "{dataset}", "kind": "figure"},
+            caption="../report/leaderboard.rst",
+        ),
+    log:
+        "logs/draw_leaderboard/{dataset}.log",
+    script:
+        "../scripts/draw_leaderboard.py"
+
+
+rule draw_cohort:
+    input:
+        X_train=f"{DATASET}/X_train.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        dataset=f"{DATASET}/dataset.json",
+        code=code("aeflow.plots.cohort"),
+    output:
+        report(
+            "results/comparison/{dataset}/cohort.png",
+            category="Data",
+            labels={"dataset": "{dataset}", "figure": "principal components"},
+            caption="../report/cohort.rst",
+        ),
+    log:
+        "logs/draw_cohort/{dataset}.log",
+    script:
+        "../scripts/draw_cohort.py"
+
+
+rule draw_reconstructions:
+    input:
+        weights=lambda w: first_runs("model.safetensors", w.dataset, w.view),
+        models=lambda w: first_runs("model.json", w.dataset, w.view),
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        dataset=f"{DATASET}/dataset.json",
+        code=code("aeflow.plots.images", "aeflow.scores"),
+    output:
+        report(
+            "results/comparison/{dataset}/reconstructions_{view}.png",
+            category="Reconstructions",
+            labels={"dataset": "{dataset}", "view": "{view}"},
+            caption="../report/reconstructions.rst",
+        ),
+    log:
+        "logs/draw_reconstructions/{dataset}/{view}.log",
+    script:
+        "../scripts/draw_reconstructions.py"
 
 
 rule log_run:
     input:
         metrics=runs("metrics.json"),
+        figures=runs("figures"),
         leaderboards=[f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS],
+        code=code("aeflow.tracking"),
     output:
         logged="results/mlflow/logged.json",
     log:
         "logs/log_run.log",
+    benchmark:
+        "benchmarks/log_run.tsv"
     params:
         uri=config["tracking"].get("uri"),
         folder="results/mlflow",

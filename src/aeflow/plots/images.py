@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
@@ -70,3 +71,8 @@ def _show(ax, picture: np.ndarray) -> None:
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+
+
+def first_of_each(labels: pd.Series) -> np.ndarray:
+    """Return the index of the first row of every label, in the order of the labels: a choice nobody made."""
+    return labels.reset_index(drop=True).drop_duplicates().sort_values().index.to_numpy()

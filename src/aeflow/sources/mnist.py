@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
+KIND = "images"
 OBS_COLUMNS = ("sample_id", "official_split", "digit")
 IMAGES, LABELS = 0x00000803, 0x00000801  # magic: two zero bytes, type 8 = unsigned byte, number of axes
 FILES = {"train": "train", "test": "t10k"}
@@ -135,21 +136,25 @@ def unify(files: Mapping[str, Path], n_train: int | None = None, n_test: int | N
     if names[0] != "r0c0":
         raise DataError(f"{files['train-images-idx3-ubyte']}: images expected, found columns {names[:3]} ...")
     X = np.empty((len(obs), len(names)), dtype=np.float32, order="F")  # by variable, as its Parquet file is laid out
+    levels = np.zeros(256, dtype=np.int64)
     for j, name in enumerate(names):
         column = np.concatenate([table.column(name).to_numpy() for table in images])
+        levels += np.bincount(column, minlength=256)
         np.divide(column, np.float32(255), out=X[:, j])
     places = [name[1:].split("c") for name in names]
     var = pd.DataFrame({"var_id": names})
     var["pixel_row"], var["pixel_column"] = ([int(place[axis]) for place in places] for axis in (0, 1))
     groups = obs.groupby(["official_split", "digit"]).size()
+    intensity = np.arange(256) / 255
+    mean = np.average(intensity, weights=levels)
     figures = {
         "origin": "real",
         "unit": "intensity",
         "n_obs": len(obs),
         "n_vars": len(names),
         "groups": [{"official_split": s, "digit": int(d), "n_obs": int(n)} for (s, d), n in groups.items()],
-        "zero_fraction": float((X == 0).mean()),
-        "mean": float(X.mean(dtype=np.float64)),
-        "sd": float(X.std(dtype=np.float64)),
+        "zero_fraction": float(levels[0] / levels.sum()),
+        "mean": float(mean),
+        "sd": float(np.sqrt(np.average((intensity - mean) ** 2, weights=levels))),
     }
     return Cohort(Table(X, obs, var, "intensity"), dropped_frame([]), figures)

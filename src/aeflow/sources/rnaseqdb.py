@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
+KIND = "expression"
 OBS_COLUMNS = (
     "sample_id",
     "donor_id",
@@ -72,7 +73,7 @@ def matrices(
     kind: str,
     tissues: Sequence[str] | None = None,
     matrices: Sequence[str] | None = None,
-    gate: Mapping[str, Any] | None | str = DEFAULT,
+    gate: Mapping[str, Any] | str | None = DEFAULT,
 ) -> dict[str, str]:
     """Return {"{kind}/{file stem}": path in the repository} of the files the options choose.
 
@@ -139,7 +140,7 @@ def unify(
     kind: str,
     tissues: Sequence[str] | None = None,
     matrices: Sequence[str] | None = None,
-    gate: Mapping[str, Any] | None | str = DEFAULT,
+    gate: Mapping[str, Any] | str | None = DEFAULT,
 ) -> Cohort:
     """Return the aligned cohort of converted `files`, {"{kind}/{file stem}": Parquet path}.
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
+KIND = "expression"
 OBS_COLUMNS = (  # those of rnaseqdb, spelled out because the configuration is checked without running this file
     "sample_id",
     "donor_id",
@@ -262,7 +263,7 @@ def _write_matrix(path: Path, symbols: np.ndarray, entrez: np.ndarray, ids: Sequ
     import polars as pl
 
     columns = {"Hugo_Symbol": symbols.astype(str), "Entrez_Gene_Id": [f"{e:>9d}" for e in entrez]}
-    frame = pl.DataFrame(columns | {i: row for i, row in zip(ids, counts, strict=True)})
+    frame = pl.DataFrame(columns | dict(zip(ids, counts, strict=True)))
     text = io.BytesIO()
     frame.write_csv(text, separator="\t", float_precision=2, quote_style="never")
     path.write_bytes(gzip.compress(text.getbuffer(), compresslevel=6, mtime=0))

@@ -1,0 +1,90 @@
+"""Gene sets: the GMT format and the mask (about 1 s)."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aeflow.errors import DataError
+from aeflow.expression.genes import gene_set_mask, read_gmt
+
+NAME = st.text("ABCDEFG_0123456789 %-", min_size=1, max_size=8).map(str.strip).filter(bool)
+GENE = st.text("ABCDEFGHIJ-.0123456789", min_size=1, max_size=6)
+
+
+@given(
+    st.dictionaries(NAME, st.lists(GENE, min_size=1, max_size=6), min_size=1, max_size=6),
+    st.sampled_from(["", "http://x.org/a,b", "free text"]),
+    st.sampled_from(["", ",1.0", ",0.5,more"]),
+    st.sampled_from(["", "\t", "\t\t"]),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_gmt_round_trip(tmp_path_factory, sets, description, weight, tail, end):
+    """Breaks if a set, its order or a gene is lost, or weights, trailing tabs and line ends get into gene names."""
+    path = tmp_path_factory.mktemp("gmt") / "s.gmt"
+    lines = ["\t".join([name, description, *(gene + weight for gene in genes)]) + tail for name, genes in sets.items()]
+    path.write_bytes((end.join(lines) + end).encode())
+    assert read_gmt(path) == {name: tuple(dict.fromkeys(genes)) for name, genes in sets.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no gene set in it"),
+        ("\n  \n", "no gene set in it"),
+        ("S1\td\tA\nS2\td\n", "line 2: expected name, description and genes, found 'S2"),
+        ("S1\td\tA\nS2\td\t\t\n", "line 2: expected name, description and genes"),
+        ("<!DOCTYPE html>\n<html>", "line 1: expected name, description and genes, found '<!DOCTYPE html>'"),
+        ("\td\tA\n", "line 1: expected name"),
+        ("S1\td\tA\t\tB\n", "line 1, column 4: empty gene in set 'S1'"),
+        ("S1\td\tA\n\nS2\td\tB\nS1\td\tC\n", "line 4: set 'S1' stands on line 1, too"),
+        (b"S1\td\t\xe9\n", "not UTF-8"),
+    ],
+)
+def test_gmt_faults(tmp_path, content, message):
+    """Breaks if a broken GMT, or a page in its place, is read as gene sets."""
+    path = tmp_path / "s.gmt"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError, match=f"^{path}: {message}"):
+        read_gmt(path)
+
+
+def test_mask():
+    """Breaks if rows or columns of the mask are not those of the variables and sets, or a small set is kept."""
+    sets = {"big": ["A", "B", "X", "C"], "small": ["A", "Y", "Z"], "last": ["C", "B"]}
+    mask, names, report = gene_set_mask(sets, ["C", "Q", "B", "A"], min_genes=2)
+    assert names == ["big", "last"]
+    assert mask.tolist() == [[True, True], [False, False], [True, True], [True, False]]
+    assert report.to_dict("list") == {
+        "set": ["big", "small", "last"],
+        "size": [4, 3, 2],
+        "covered": [3, 1, 2],
+        "kept": [True, False, True],
+    }
+
+
+def test_mask_without_overlap():
+    """Breaks if sets in another vocabulary (Entrez ids, mouse symbols) give an empty mask instead of an error."""
+    with pytest.raises(
+        DataError, match=r"^wp\.gmt: none of its genes \(7157, 672, \.\.\.\) .* \(TP53, BRCA1, \.\.\.\)"
+    ):
+        gene_set_mask({"S": ["7157", "672"]}, ["TP53", "BRCA1"], 1, "wp.gmt")
+    with pytest.raises(DataError, match="no set has 3 genes among the 2 variables; the best, 'S', has 1 of 2"):
+        gene_set_mask({"S": ["TP53", "672"]}, ["TP53", "BRCA1"], 3)
+
+
+def test_real_gene_sets(shared):
+    """Breaks if a real GMT is refused or read in part: Hallmark, Reactome, Enrichr with empty descriptions."""
+    folder = shared / "data-candidates" / "gmt"
+    hallmark = read_gmt(folder / "h.all.v7.5.1.symbols.gmt")
+    assert len(hallmark) == 50 and len({g for genes in hallmark.values() for g in genes}) == 4383
+    assert {len(hallmark[name]) for name in hallmark} <= set(range(32, 201))
+    assert len(read_gmt(folder / "ReactomePathways.gmt")) == 2546
+    assert len(read_gmt(folder / "enrichr.GO_Biological_Process_2021.gmt")) == 6036
+    symbols = sorted({g for genes in hallmark.values() for g in genes})
+    mask, names, report = gene_set_mask(hallmark, symbols, min_genes=5)
+    assert mask.shape == (4383, 50) and names == list(hallmark)
+    assert np.array_equal(mask.sum(0), report["size"]) and mask.any(1).all()
+    wikipathways = read_gmt(folder / "wikipathways-20220610-gmt-Homo_sapiens.gmt")
+    with pytest.raises(DataError, match="none of its genes"):
+        gene_set_mask(wikipathways, symbols, min_genes=5)
