@@ -31,7 +31,7 @@ def gene_mask(gmt: str | Path, table_var: pd.DataFrame, min_genes: int) -> tuple
 
     from aeflow.expression.genes import gene_set_mask, read_gmt
 
-    mask, names, _ = gene_set_mask(read_gmt(Path(gmt)), table_var["symbol"].tolist(), min_genes)
+    mask, names, _ = gene_set_mask(read_gmt(Path(gmt)), table_var["symbol"].tolist(), min_genes, name=str(gmt))
     return torch.from_numpy(mask.astype(np.float32)), list(names)
 
 

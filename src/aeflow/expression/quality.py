@@ -95,7 +95,7 @@ def _offenders(
     X: np.ndarray, obs: pd.DataFrame, symbols: np.ndarray, columns: np.ndarray, per_var: np.ndarray
 ) -> list[dict[str, Any]]:
     """Return, for each of `columns`, its largest value and where it is; largest first."""
-    rows = X[:, columns].argmax(0) if len(columns) else np.array([], dtype=int)
+    rows = [X[:, j].argmax() for j in columns]  # column by column: X[:, columns] could be as large as X
     found = [
         {
             "symbol": str(symbols[j]),
