@@ -52,9 +52,10 @@ def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config["models"][model].items() if key not in MODEL_KEYS}
 
 
-def training_settings(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training keys of a model: the top-level ones, overridden by its own."""
-    return {**config["training"], **config["models"][model].get("training", {})}
+def training_settings(dataset: str, model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training keys of a cell: the top-level ones, overridden by the dataset's, then by the model's."""
+    levels = config["training"], config["datasets"][dataset]["training"], config["models"][model].get("training", {})
+    return {key: value for level in levels for key, value in level.items()}
 
 
 def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ rule train:
         architecture=lambda w: config["models"][w.model]["architecture"],
         hyperparameters=lambda w: aeflow_config.hyperparameters(w.model, config),
         min_genes=lambda w: config["gene_sets"].get(config["models"][w.model].get("gene_sets"), {}).get("min_genes"),
-        training=lambda w: aeflow_config.training_settings(w.model, config),
+        training=lambda w: aeflow_config.training_settings(w.dataset, w.model, config),
         checkpoint="results/checkpoints/{dataset}/{view}/{model}/seed{seed}",
     script:
         "../scripts/train.py"

@@ -15,6 +15,7 @@ BASELINE = "pca"  # name of the model every other one is compared with
 LOWER_IS_BETTER = ("mse", "neg_log_likelihood")
 NEUTRAL = ("control_auroc", "n_normal", "n_anomaly", "sd_ratio")  # neither large nor small is good
 CONFIDENCE = 0.95
+CONTROL_MARGIN = 0.1  # a control AUROC further from 0.5 is marked
 
 
 def leaderboard(runs: Iterable[tuple[dict[str, Any], dict[str, float]]]) -> pd.DataFrame:
@@ -87,6 +88,11 @@ def as_text(board: pd.DataFrame) -> str:
             if not metric.endswith("control_auroc"):  # a control stands beside its AUROC
                 lines += _text_of_metric(of_view, metric)
     lines += ["", "Intervals: 95 %, paired by seed; they cover the randomness of training, not that of the test set."]
+    if board["metric"].str.endswith("control_auroc").any():
+        lines += [
+            "Control: AUROC of the same score for the normals of one study against those of the other; 0.5 is right.",
+            f"! is more than {CONTROL_MARGIN} from it: the score detects the study, not tumours alone.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +108,9 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
         sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else ""
         text = f"  {row.model:<16} {row.mean:9.4f} {sd:<9}"
         if len(control):
-            text += f"  control {control[row.model]:.3f}"
+            text += (
+                f"  control {control[row.model]:.3f}{'!' if abs(control[row.model] - 0.5) > CONTROL_MARGIN else ' '}"
+            )
         if row.verdict:
             interval = f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]" if np.isfinite(row.ci_low) else ""
             text += f"  {row.verdict}: {row.difference:+.4f}{interval}"
