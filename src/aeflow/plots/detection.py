@@ -92,7 +92,8 @@ def roc_curves(
     unknown = set(control or {}) - set(pairs)
     if unknown:
         raise DataError(f"figure {title!r}: control of {sorted(unknown)[0]!r}, which is not among the scores")
-    width = 5.1 + 0.07 * max(len(f"{name}: AUROC 0.000") for name in pairs)  # square axes, then the legend
+    n_characters = max(len(control_name), *(len(f"{name}: AUROC 0.000") for name in pairs))
+    width = 5.2 + 0.07 * n_characters  # square axes, then the legend
     figure, axes = new_figure(width, 4.6)
     ax = axes[0][0]
     for index, (name, pair) in enumerate(pairs.items()):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
@@ -43,6 +44,7 @@ styled = matplotlib.rc_context(RC)  # decorator of whatever draws
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> tuple[Figure, Any]:
     """Return a figure of `width` x `height` inches and its axes (rows, columns), outside pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
 

@@ -1,0 +1,153 @@
+"""Correction: a fitted step that removes what names the study; the contract every method follows.
+
+A correction is fitted on the rows that fitting may see (training rows, normals only) and then frozen: `apply` treats
+each row by itself, from its values, its study (`batch`) and, for methods that work by tissue, its tissue. Whether a
+row is a tumour is never asked; `wang2018` alone differs, and says so.
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from aeflow.errors import DataError
+from aeflow.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+
+class Correction(abc.ABC):
+    """A fitted correction; its whole state is `arrays`, a dict of NumPy arrays without objects.
+
+    Attributes
+    ----------
+    name : the method's name in the configuration.
+    labels : obs column that `fit` and `apply` take as `tissue`; "condition" for wang2018.
+    sees_all_rows : True where the method is fitted on every row, test rows and tumours included (wang2018).
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[str] = "tissue"
+    sees_all_rows: ClassVar[bool] = False
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
+        self.arrays = dict(arrays)
+
+    @classmethod
+    @abc.abstractmethod
+    def fit(cls, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None = None, **options: Any) -> Correction:
+        """Return the correction fitted on X (n_fit, n_vars), log2(x + 1), with labels (n_fit,)."""
+
+    @abc.abstractmethod
+    def _apply(self, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None) -> np.ndarray:
+        """Return corrected X (n, n_vars) float64; labels are checked, X is a fresh float64 copy that may be used."""
+
+    def apply(self, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None = None) -> np.ndarray:
+        """Return corrected X (n, n_vars) float32 for any rows; X is not changed.
+
+        Raises
+        ------
+        DataError : a batch that was not there when fitting, values that are not finite, or a wrong shape.
+        """
+        X, batch, tissue = check_input(X, batch, tissue, f"correction {self.name}")
+        if X.shape[1] != int(self.arrays["n_vars"]):
+            raise DataError(
+                f"correction {self.name}: fitted on {int(self.arrays['n_vars'])} variables, given {X.shape[1]}"
+            )
+        known = self.batches
+        unknown = sorted(set(batch) - set(known))
+        if unknown and known:
+            raise DataError(
+                f"correction {self.name}: batch {unknown[0]!r} was not seen when fitting; known: {', '.join(known)}"
+            )
+        return self._apply(X, batch, tissue).astype(np.float32)
+
+    @property
+    def batches(self) -> list[str]:
+        """Batch labels seen when fitting, sorted; empty for a method that does not look at them."""
+        return decode_labels(self.arrays["batches"])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the fitted arrays; equal fits give equal bytes."""
+        return dict(self.arrays)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, np.ndarray]) -> Correction:
+        """Return the correction that `state` came from."""
+        return cls(state)
+
+    def save(self, path: str | Path) -> None:
+        """Write the state as safetensors, with the method's name in the metadata."""
+        from safetensors.numpy import save_file
+
+        with atomic_path(path) as tmp:
+            arrays = {key: np.ascontiguousarray(value) for key, value in sorted(self.arrays.items())}
+            save_file(arrays, tmp, metadata={"method": self.name})
+
+
+def check_input(
+    X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None, who: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return X as a new float64 matrix and the labels as str arrays; DataError names the first violation."""
+    X = np.array(X, dtype=np.float64)
+    if X.ndim != 2:
+        raise DataError(f"{who}: X must have 2 axes, found {X.ndim}")
+    for what, values in (("batch", batch), ("tissue", tissue)):
+        if values is not None and len(values) != len(X):
+            raise DataError(f"{who}: {what} has {len(values)} labels, X has {len(X)} rows")
+    if not np.isfinite(X).all():
+        i, j = np.argwhere(~np.isfinite(X))[0]
+        raise DataError(f"{who}: row {i}, variable {j}: value {X[i, j]} is not finite")
+    return X, np.asarray(batch).astype(str), None if tissue is None else np.asarray(tissue).astype(str)
+
+
+def check_fit(
+    X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None, who: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Like `check_input`; DataError, too, where there are fewer than two batches to bring together."""
+    X, batch, tissue = check_input(X, batch, tissue, f"correction {who}")
+    found = sorted(set(batch))
+    if len(found) < 2:
+        raise DataError(f"correction {who}: needs at least two batches in the rows it is fitted on, found {found}")
+    return X, batch, tissue
+
+
+def check_reference(reference: str | None, batches: list[str], who: str) -> None:
+    """Raise DataError if a reference batch is asked for that is not there."""
+    if reference is not None and reference not in batches:
+        raise DataError(f"correction {who}: reference {reference!r} is no batch; there are {', '.join(batches)}")
+
+
+def warn_single_study(batch: np.ndarray, tissue: np.ndarray | None, who: str) -> list[str]:
+    """Log and return the tissues that only one batch has: there, study and tissue cannot be told apart."""
+    alone = []
+    for name in [] if tissue is None else sorted(set(tissue)):
+        studies = sorted(set(batch[tissue == name]))
+        if len(studies) == 1:
+            alone.append(name)
+            log.warning("correction %s: tissue %r is in study %r only: no overlap says what the study does there",
+                        who, name, studies[0])
+    return alone
+
+
+def need_tissue(tissue: np.ndarray | None, who: str) -> np.ndarray:
+    """Return `tissue`, or DataError if there is none."""
+    if tissue is None:
+        raise DataError(f"correction {who}: needs the tissue of every row, none was given")
+    return tissue
+
+
+def encode_labels(labels: list[str]) -> np.ndarray:
+    """Return labels as UTF-8 bytes, one a line (safetensors hold numbers only)."""
+    return np.frombuffer("\n".join(labels).encode(), dtype=np.uint8).copy()
+
+
+def decode_labels(array: np.ndarray) -> list[str]:
+    """Return the labels of `encode_labels`."""
+    text = np.asarray(array, dtype=np.uint8).tobytes().decode()
+    return text.split("\n") if text else []

@@ -1,0 +1,175 @@
+"""ComBat: location and scale of each gene and batch, shrunken by empirical Bayes, then removed.
+
+    x_ijg = alpha_g + c_j beta_g + sigma_g (gamma_ig + sqrt(delta_ig) e_ijg)      batch i, row j, gene g
+    x*    = (x - alpha - c beta - sigma gamma*) / sqrt(delta*) + alpha + c beta
+
+gamma* and delta* are posterior means under a normal and an inverse gamma prior over genes (parametric), or under the
+empirical distribution over the other genes (non-parametric).
+
+Johnson, Li & Rabinovic (2007), Biostatistics 8:118-127; the numbers are those of R's sva::ComBat 3.46 (Leek et al.
+2012), quirks included: genes constant inside a batch are left as they are, a batch of one row switches to mean-only,
+the iteration stops on one criterion over all genes. What differs: the fit is frozen and `apply` corrects new rows.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from aeflow.correction.base import Correction, check_fit, check_reference, decode_labels, encode_labels
+from aeflow.errors import DataError
+
+log = logging.getLogger(__name__)
+TOLERANCE = 1e-4  # relative change at which sva's it.sol stops
+CHUNK = 256  # genes at once in the non-parametric integral: CHUNK x n_genes values in memory
+
+
+class ComBat(Correction):
+    """Frozen ComBat; `covariates` protects the tissue (the labels given as `tissue`)."""
+
+    name = "combat"
+
+    @classmethod
+    def fit(cls, X, batch, tissue=None, *, reference=None, mean_only=False, nonparametric=False, covariates=False):
+        """Fit on X (n_fit, n_vars).
+
+        Parameters
+        ----------
+        reference : batch label whose rows stay as they are and to which the others are brought; None: to the mean.
+        mean_only : correct location alone.
+        nonparametric : empirical instead of parametric priors.
+        covariates : keep the differences between the labels `tissue` in the model.
+
+        Raises
+        ------
+        DataError : tissue and batch are confounded, or the reference is no batch.
+        """
+        X, batch, tissue = check_fit(X, batch, tissue, cls.name)
+        batches = sorted(set(batch))
+        check_reference(reference, batches, cls.name)
+        if covariates and tissue is None:
+            raise DataError(f"correction {cls.name}: covariates need the label of every row, none was given")
+        levels = sorted(set(tissue)) if covariates else []
+        masks = [batch == name for name in batches]
+        alone = [name for name, rows in zip(batches, masks, strict=True) if rows.sum() == 1]
+        if alone and not mean_only:
+            log.warning("correction %s: batch %r has one row, its variance is unknown: mean-only for all batches "
+                        "(as R's sva does)", cls.name, alone[0])
+            mean_only = True
+        if len(alone) == len(batches) or reference in alone:
+            raise DataError(f"correction {cls.name}: batch {alone[0]!r} has one row, so no variance can be estimated")
+        varies = np.all([np.ptp(X[rows], axis=0) > 0 for rows in masks if rows.sum() > 1], axis=0)
+        if not varies.any():
+            raise DataError(f"correction {cls.name}: each of {X.shape[1]} variables is constant inside a batch")
+        ref = None if reference is None else batches.index(reference)
+        alpha, beta, sd, Z = _standardise(X[:, varies], masks, _design(tissue, levels), ref, batches, levels)
+        gamma, delta = _posterior(Z, masks, ref, mean_only, nonparametric)
+        full = {"alpha": np.zeros(X.shape[1]), "beta": np.zeros((len(beta), X.shape[1])), "sd": np.ones(X.shape[1])}
+        full |= {"gamma": np.zeros((len(batches), X.shape[1])), "delta": np.ones((len(batches), X.shape[1]))}
+        for key, value in {"alpha": alpha, "beta": beta, "sd": sd, "gamma": gamma, "delta": delta}.items():
+            full[key][..., varies] = value
+        full |= {"batches": encode_labels(batches), "levels": encode_labels(levels), "varies": varies}
+        return cls(full | {"n_vars": np.array(X.shape[1])})
+
+    def _apply(self, X, batch, tissue):
+        s, levels, varies = self.arrays, decode_labels(self.arrays["levels"]), self.arrays["varies"]
+        if levels:
+            unknown = ["none given"] if tissue is None else sorted(set(tissue) - set(levels))
+            if unknown:
+                raise DataError(f"correction {self.name}: covariate {unknown[0]!r} was not seen; known: {levels}")
+        index = np.searchsorted(self.batches, batch)
+        sd = np.sqrt(s["delta"])
+        for i in range(len(self.batches)):
+            rows = np.flatnonzero(index == i)
+            mean = s["alpha"] + (_design(tissue[rows], levels) @ s["beta"] if levels else 0.0)
+            corrected = (X[rows] - mean - s["sd"] * s["gamma"][i]) / sd[i] + mean
+            untouched = not s["gamma"][i].any() and (s["delta"][i] == 1).all()  # the reference: not one bit changes
+            X[rows] = X[rows] if untouched else np.where(varies, corrected, X[rows])
+        return X
+
+
+def _design(labels: np.ndarray | None, levels: list[str]) -> np.ndarray | None:
+    """Return indicator columns (n, n_levels - 1) of all levels but the first; None without levels."""
+    return np.array([[label == level for level in levels[1:]] for label in labels], dtype=float) if levels else None
+
+
+def _standardise(X, masks, covariates, ref, batches, levels):
+    """Return alpha (g,), beta (p, g), sigma (g,) and the standardised Z (n, g) of sva's first step."""
+    design = np.stack(masks, axis=1).astype(float)
+    n_batch, n = design.shape[1], len(X)
+    if ref is not None:
+        design[:, ref] = 1.0
+    if covariates is not None:
+        design = np.hstack([design, covariates])
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise DataError(f"correction combat: covariates {levels} are confounded with the batches {batches}")
+    coefficients = np.linalg.solve(design.T @ design, design.T @ X)
+    beta = coefficients[n_batch:]
+    fitted = design @ coefficients
+    if ref is None:
+        alpha = np.array([rows.sum() / n for rows in masks]) @ coefficients[:n_batch]
+        variance = np.mean((X - fitted) ** 2, axis=0)
+    else:
+        alpha = coefficients[ref]
+        variance = np.mean((X - fitted)[masks[ref]] ** 2, axis=0)
+    sd = np.sqrt(variance)
+    return alpha, beta, sd, (X - alpha - design[:, n_batch:] @ beta) / sd
+
+
+def _posterior(Z, masks, ref, mean_only, nonparametric):
+    """Return gamma*, delta* (n_batch, g)."""
+    design = np.stack(masks, axis=1).astype(float)
+    if ref is not None:
+        design[:, ref] = 1.0
+    gamma_hat = np.linalg.solve(design.T @ design, design.T @ Z)
+    gamma, delta = np.zeros_like(gamma_hat), np.ones_like(gamma_hat)
+    for i, rows in enumerate(masks):
+        if i == ref:
+            continue
+        z, g_hat = Z[rows], gamma_hat[i]
+        d_hat = np.ones_like(g_hat) if mean_only else z.var(0, ddof=1)
+        if nonparametric:
+            gamma[i], delta[i] = _nonparametric(z, g_hat, d_hat)
+        elif mean_only:
+            gamma[i] = _mean(g_hat, g_hat.mean(), 1, 1.0, g_hat.var(ddof=1))
+        else:
+            gamma[i], delta[i] = _parametric(z, g_hat, d_hat)
+    return gamma, delta
+
+
+def _mean(g_hat, g_bar, n, d, t2):
+    return (t2 * n * g_hat + d * g_bar) / (t2 * n + d)
+
+
+def _parametric(z, g_hat, d_hat):
+    """Solve for the posterior means by iteration (Johnson et al. 2007, section 3.1)."""
+    n, g_bar, t2 = len(z), g_hat.mean(), g_hat.var(ddof=1)
+    m, s2 = d_hat.mean(), d_hat.var(ddof=1)
+    a, b = (2 * s2 + m**2) / s2, (m * s2 + m**3) / s2
+    centre = z.mean(0)
+    within = ((z - centre) ** 2).sum(0)
+    g_old, d_old, change = g_hat, d_hat, 1.0
+    while change > TOLERANCE:
+        g = _mean(g_hat, g_bar, n, d_old, t2)
+        d = (0.5 * (within + n * (centre - g) ** 2) + b) / (n / 2 + a - 1)
+        # sva divides by g_old itself, not its absolute value: kept, because it decides when to stop
+        change = max((np.abs(g - g_old) / g_old).max(), (np.abs(d - d_old) / d_old).max())
+        g_old, d_old = g, d
+    return g_old, d_old
+
+
+def _nonparametric(z, g_hat, d_hat):
+    """Return means of (gamma, delta) of the other genes, weighted by the likelihood of this gene's rows."""
+    n, centre = len(z), z.mean(0)
+    within = ((z - centre) ** 2).sum(0)
+    gamma, delta = np.empty_like(g_hat), np.empty_like(d_hat)
+    for start in range(0, len(g_hat), CHUNK):
+        genes = np.arange(start, min(start + CHUNK, len(g_hat)))
+        sum2 = within[genes, None] + n * (centre[genes, None] - g_hat) ** 2  # (chunk, genes)
+        loglik = -0.5 * n * np.log(2 * np.pi * d_hat) - sum2 / (2 * d_hat)
+        loglik[np.arange(len(genes)), genes] = -np.inf
+        weight = np.exp(loglik - loglik.max(1, keepdims=True))
+        weight /= weight.sum(1, keepdims=True)
+        gamma[genes], delta[genes] = weight @ g_hat, weight @ d_hat
+    return gamma, delta
