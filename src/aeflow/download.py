@@ -264,8 +264,9 @@ def _write(response, part: Path, state: PartState) -> None:
     begun = reported = time.monotonic()
     first = size = _size(part)
     try:
-        with part.open("ab") as out:
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
+        # what has come is on disk at once: a kill on a slow line loses nothing
+        with part.open("ab", buffering=0) as out:
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
                 out.write(chunk)
                 size += len(chunk)
                 if time.monotonic() - reported >= PROGRESS_EVERY:
