@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from servers import Page, refusing_address, silent_address, web_server
 
 import aeflow.fetch
-from aeflow.checksums import FileRecord, verify
+from aeflow.checksums import verify
 from aeflow.download import Patience, parse_content_range
 from aeflow.errors import ConfigError, FetchError
-from aeflow.fetch import Source, fetch, known_files
+from aeflow.fetch import fetch
+from aeflow.registry import FileRecord, Source, known_files
 
 RAW = random.Random(0).randbytes(300_000)
 PACKED = gzip.compress(RAW, mtime=0)
@@ -370,7 +371,7 @@ def test_real_files_are_known_by_their_sums(shared, tmp_path, monkeypatch):
 
 def test_parsing_the_snakefile_stays_cheap():
     """Breaks if `known_files`, called at each start of Snakemake, pulls in libraries that only downloads need."""
-    code = "import sys, aeflow.fetch; aeflow.fetch.known_files('rnaseqdb'); print(*sys.modules)"
+    code = "import sys, aeflow.registry; aeflow.registry.known_files('rnaseqdb'); print(*sys.modules)"
     out = subprocess.run(
         [sys.executable, "-c", code], env=child_environment(), capture_output=True, text=True, check=True
     )

@@ -11,10 +11,10 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from aeflow.errors import ConfigError, FetchError
+from aeflow.registry import FileRecord
 
 logger = logging.getLogger(__name__)
 
@@ -22,30 +22,6 @@ CHUNK = 1 << 20  # bytes
 GZIP_MAGIC = b"\x1f\x8b"
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
 LOCK_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")  # the format of sha256sum, so that `sha256sum -c` reads it
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """What is known of a file before it is downloaded; None where nothing is published.
-
-    Parameters
-    ----------
-    sha256 : of the file as it is stored.
-    sha256_raw : of the decompressed bytes; the same for every way of compressing them.
-    git_blob_sha1 : sha1 of ``b"blob <size>\\0"`` and the file, as git names it.
-    gz_bytes : size of the file in bytes.
-    n_samples : sample columns of the matrix in it.
-    """
-
-    sha256: str | None = None
-    sha256_raw: str | None = None
-    git_blob_sha1: str | None = None
-    gz_bytes: int | None = None
-    n_samples: int | None = None
-
-    @property
-    def has_checksum(self) -> bool:
-        return bool(self.sha256 or self.sha256_raw or self.git_blob_sha1)
 
 
 def verify(file: Path, path: str, record: FileRecord) -> bool:

@@ -5,49 +5,19 @@ What exists, where it is and by which sums it is known stands in ``registry/sour
 
 from __future__ import annotations
 
-import csv
-import difflib
-import functools
 import logging
 import os
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import yaml
-
-from aeflow.checksums import FileRecord, check_or_record, exclusive, place, read_lock, sha256_of, verify
+from aeflow.checksums import check_or_record, exclusive, place, read_lock, sha256_of, verify
 from aeflow.download import Patience, discard
 from aeflow.errors import ConfigError, FetchError
 from aeflow.mirrors import Folder, Mirror, parse_mirror
+from aeflow.registry import FileRecord, Source, registry
 
 logger = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = "AEFLOW_MIRROR"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One entry of the registry; `files` is None for a source that takes any path."""
-
-    name: str
-    mirrors: tuple[str, ...] = ()
-    files: dict[str, FileRecord] | None = None
-    terms: str = ""
-
-    def record(self, path: str) -> FileRecord:
-        """Return what is known of `path`; ConfigError for a path that the source does not have."""
-        parts = PurePosixPath(path)
-        if not path or parts.is_absolute() or ".." in parts.parts or str(parts) != path:
-            raise ConfigError(f"source {self.name!r}: {path!r} is no relative path below the source")
-        if self.files is None:
-            return FileRecord()
-        if path not in self.files:
-            near = difflib.get_close_matches(path, self.files, n=3, cutoff=0.5)
-            hint = f"nearest: {', '.join(near)}" if near else f"it has {len(self.files)} files, none like this"
-            raise ConfigError(f"source {self.name!r} has no file {path!r}; {hint}")
-        return self.files[path]
 
 
 def fetch(
@@ -116,14 +86,6 @@ def fetch(
     )
 
 
-def known_files(source: str) -> dict[str, FileRecord]:
-    """Return path -> record of every file that the registry lists for `source`; ConfigError if there is no list."""
-    files = _source(source, None).files
-    if files is None:
-        raise ConfigError(f"source {source!r}: the registry lists no files of it")
-    return dict(files)
-
-
 def _source(name: str, mirrors: list[str] | None) -> Source:
     known = registry()
     if name in known:
@@ -131,33 +93,6 @@ def _source(name: str, mirrors: list[str] | None) -> Source:
     if mirrors:
         return Source(name)
     raise ConfigError(f"unknown source {name!r}; known: {', '.join(known)}; any other needs mirrors in the config")
-
-
-@functools.cache
-def registry() -> dict[str, Source]:
-    """Return name -> source as the package's ``registry/sources.yaml`` has them; read once a process."""
-    folder = resources.files("aeflow") / "registry"
-    entries = yaml.safe_load((folder / "sources.yaml").read_text(encoding="utf-8"))
-    sources = {}
-    for name, entry in entries.items():
-        files = {path: FileRecord(**sums) for path, sums in entry["files"].items()} if "files" in entry else None
-        if "table" in entry:
-            files = _read_table((folder / entry["table"]).read_text(encoding="utf-8"))
-        sources[name] = Source(name, tuple(entry["mirrors"]), files, entry["terms"])
-    return sources
-
-
-def _read_table(text: str) -> dict[str, FileRecord]:
-    """Read a TSV with the column ``path`` and fields of `FileRecord`; an empty cell is unknown."""
-    files = {}
-    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
-        path = row.pop("path")
-        known: dict[str, Any] = {field: value for field, value in row.items() if value}
-        for field in ("gz_bytes", "n_samples"):
-            if field in known:
-                known[field] = int(known[field])
-        files[path] = FileRecord(**known)
-    return files
 
 
 def _places(entry: Source, path: str, mirrors: list[str] | None, mirror_folder: Path | None) -> list[Mirror]:

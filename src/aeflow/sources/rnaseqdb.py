@@ -79,7 +79,7 @@ def matrices(
 
     Raises ConfigError, naming the option and the value, for what does not exist. `gate` plays no part here.
     """
-    from aeflow.fetch import known_files
+    from aeflow.registry import known_files
 
     _check_kind(kind)
     for tissue in CLUSTERS if tissues is None else tissues:
