@@ -82,6 +82,14 @@ def test_schema_refuses(overlay, message):
         ({"datasets__mnist__split__by": "donor"}, r"datasets.mnist.split.by: 'donor' needs a column 'donor_id'"),
         ({"datasets__simulated__split__stratify": ["sex_"]}, r"datasets.simulated.split.stratify: 'sex_' does not"),
         ({"datasets__simulated__split__fractions__test": 0.5}, r"sum to 1.2, not 1"),
+        (
+            {"datasets__simulated__correct": {"method": "combat", "options": {"referense": "TCGA"}}},
+            r"did you mean 'reference'",
+        ),
+        (
+            {"datasets__mnist__correct": {"method": "combat"}},
+            r"datasets.mnist.correct.method: 'combat' needs a column 'study'",
+        ),
         ({"datasets__simulated__fit_on": "normals"}, r"datasets.simulated.fit_on: 'normals' .*did you mean 'normal'"),
     ],
 )

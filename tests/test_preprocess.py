@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeflow.correction import METHODS
 from aeflow.errors import ConfigError, DataError
 from aeflow.preprocess import fit_selection, normalise, preprocess, split_by_group
 from aeflow.table import Table
@@ -17,7 +18,7 @@ OPTIONS = {
     "split": {"by": "donor", "fractions": FRACTIONS, "stratify": ["study", "condition"]},
     "normalise": "upper_quartile",
     "log2p1": True,
-    "correct": "none",
+    "correct": {"method": "none"},
     "n_top_vars": 20,
     "scale": "standard",
 }
@@ -75,39 +76,87 @@ def fitted_files(table: Table, state: dict) -> str:
 def test_leak_test_rows_change_nothing_fitted():
     """Breaks if any fitted step, or the split, sees the values of a test row."""
     before = cohort()
-    table, state = preprocess(before, OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocess(before, OPTIONS, NORMAL, seed=0)
     changed = cohort()
     rows = table.obs["split"].to_numpy() == "test"
     changed.X[rows] = changed.X[rows] * 100 + 7
-    again, state_again = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    again, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
     assert fitted_files(again, state_again) == fitted_files(table, state)
     assert not np.array_equal(again.X[rows], table.X[rows])
+
+
+CORRECTIONS = {
+    "combat": {},
+    "quantile": {},
+    "zscore": {},
+    "support": {},
+    "align": {"n_components": 3},
+    "per_tissue": {"method": "zscore"},
+    "chain": {"steps": [{"method": "support"}, {"method": "zscore"}, {"method": "align", "n_components": 3}]},
+}
+
+
+def corrected(method: str, changed_rows=None):
+    """Preprocess the cohort with a correction, after changing the values of some rows; what is fitted, as bytes."""
+    table = cohort()
+    table.obs["tissue"] = "kidney"
+    if changed_rows is not None:
+        table.X[changed_rows] = table.X[changed_rows] * 100 + 7
+    options = OPTIONS | {"correct": {"method": method, "options": CORRECTIONS.get(method, {})}}
+    out, state, correction = preprocess(table, options, NORMAL, seed=0)
+    arrays = b"".join(key.encode() + value.tobytes() for key, value in sorted(correction.state().items()))
+    return out, state, arrays
+
+
+def test_every_correction_is_tested_for_leaks():
+    """Breaks if a method is added without the test below."""
+    assert set(CORRECTIONS) == set(METHODS) - {"none", "wang2018"}
+
+
+@pytest.mark.parametrize("method", CORRECTIONS)
+@pytest.mark.parametrize("which", ["test", "val", "tumour"])
+def test_leak_through_a_correction(method, which):
+    """Breaks if a correction sees a row that is not a training normal: then changed rows change what is fitted."""
+    table, state, arrays = corrected(method)
+    rows = (table.obs["split"] == which) if which != "tumour" else (table.obs["condition"] == "tumour")
+    again, state_again, arrays_again = corrected(method, rows.to_numpy())
+    assert arrays_again == arrays
+    assert state_again == state
+    train = ((table.obs["split"] == "train") & (table.obs["condition"] == "normal")).to_numpy()
+    assert np.array_equal(again.X[train], table.X[train])
+
+
+def test_the_published_correction_does_leak():
+    """Breaks if wang2018 stops seeing test rows, or the leak test above cannot fail."""
+    table, _, arrays = corrected("wang2018")
+    _, _, arrays_again = corrected("wang2018", (table.obs["split"] == "test").to_numpy())
+    assert arrays_again != arrays
 
 
 @pytest.mark.parametrize("which", ["val", "tumour"])
 def test_leak_rows_outside_fit_on_change_nothing_fitted(which):
     """Breaks if validation rows, or tumours under fit_on: normal, shape the selection or the scale."""
     before = cohort()
-    table, state = preprocess(before, OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocess(before, OPTIONS, NORMAL, seed=0)
     rows = (table.obs["split"] == "val" if which == "val" else table.obs["condition"] == "tumour").to_numpy()
     changed = cohort()
     changed.X[rows] = changed.X[rows] * 100 + 7
-    _, state_again = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    _, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
     assert state_again == state
 
 
 def test_training_rows_do_change_what_is_fitted():
     """Breaks if the leak tests above pass because nothing is fitted at all."""
-    table, state = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
     changed = cohort()
     changed.X[(table.obs["split"] == "train").to_numpy()] += np.arange(40, dtype=np.float32)
-    _, state_again = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    _, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
     assert state_again["centre"] != state["centre"]
 
 
 def test_training_normals_are_standardised():
     """Breaks if centre and scale come from other rows than the ones they are fitted on."""
-    table, _ = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
+    table, _, _ = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
     rows = ((table.obs["split"] == "train") & (table.obs["condition"] == "normal")).to_numpy()
     assert np.allclose(table.X[rows].mean(0), 0, atol=1e-5)
     assert np.allclose(table.X[rows].std(0), 1, atol=1e-5)
@@ -157,7 +206,7 @@ def test_official_split_keeps_the_published_test_set():
     table.X[::2] = 0
     split = {"by": "official", "fractions": {"val": 0.1}, "stratify": ["digit"]}
     options = OPTIONS | {"split": split, "normalise": "none", "log2p1": False, "n_top_vars": None, "scale": "none"}
-    out, _ = preprocess(table, options, {}, seed=0)
+    out, _, _ = preprocess(table, options, {}, seed=0)
     assert (out.obs["split"][80:] == "test").all()
     assert (out.obs["split"][:80] == "val").sum() == 8
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
-from aeflow.modules import class_info, constant, path_of
+from aeflow.modules import class_info, constant, keywords_of, path_of
 
 MODEL_KEYS = ("architecture", "gene_sets", "training")  # of a model entry; every other key goes to the class
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -77,6 +77,7 @@ def check(config: Mapping[str, Any]) -> None:
             _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
             _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
         _check_split(name, dataset, config)
+        _check_correction(name, dataset, config)
     for name in config["models"]:
         _check_model(name, config)
     for kind, entries in (("experiments", config["experiments"]), ("tasks", config["tasks"])):
@@ -142,6 +143,25 @@ def _check_split(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any
         raise ConfigError(f"{key}.fractions: by {split['by']} takes {sorted(wanted)}, found {sorted(fractions)}")
     if split["by"] == "donor" and abs(sum(fractions.values()) - 1) > 1e-9:
         raise ConfigError(f"{key}.fractions: {fractions} sum to {sum(fractions.values()):g}, not 1")
+
+
+def _check_correction(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    entry, key = dataset["correct"], f"datasets.{name}.correct"
+    methods = constant("aeflow.correction", "METHODS")
+    _known(entry["method"], methods, f"{key}.method")
+    if entry["method"] == "none":
+        return
+    if "study" not in _columns(name, config):
+        raise ConfigError(
+            f"{key}.method: {entry['method']!r} needs a column 'study', which cohort {dataset['cohort']!r} lacks"
+        )
+    module, cls = methods[entry["method"]].split(":")
+    for option in entry["options"]:
+        _known(
+            option,
+            keywords_of(f"aeflow.correction.{module}", cls, "fit"),
+            f"{key}.options, of {entry['method']}",
+        )
 
 
 def _check_model(name: str, config: Mapping[str, Any]) -> None:

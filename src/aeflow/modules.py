@@ -61,6 +61,17 @@ def class_info(architecture: str) -> ClassInfo:
 
 
 @cache
+def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
+    """Return the keyword-only arguments of a method as its class declares it; ConfigError if it does not."""
+    for node in _tree(path_of(module)).body:
+        if isinstance(node, ast.ClassDef) and node.name == cls:
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == method:
+                    return tuple(a.arg for a in function.args.kwonlyargs)
+    raise ConfigError(f"{module}: {cls}.{method} does not exist")
+
+
+@cache
 def constant(module: str, name: str) -> Any:
     """Return a module-level literal without running the module; ConfigError if the module does not define it."""
     for node in _tree(path_of(module)).body:

@@ -5,7 +5,7 @@ training rows that `fit_on` allows, and applied to every row.
 
     normalise   per observation: none | cpm | upper_quartile
     log2p1      log2(x + 1)
-    correct *   between studies: none (the place of batch correction)
+    correct *   between studies: any method of aeflow.correction
     select *    variables of largest median absolute deviation
     scale *     none | standard (centre and divide by the standard deviation)
 """
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aeflow.correction import Correction, correction_class, fit_correction
 from aeflow.errors import ConfigError, DataError
 from aeflow.table import Table
 from aeflow.views import some_rows_of
@@ -119,8 +120,23 @@ def fit_scale(X: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     return X.mean(0, dtype=np.float64), np.where(sd > 0, sd, 1.0)
 
 
-def preprocess(table: Table, options: dict[str, Any], fit_on: dict[str, list], seed: int) -> tuple[Table, dict]:
-    """Return the whole table after all steps, with obs column ``split``, and the fitted state (JSON-able).
+def correct(X: np.ndarray, obs: pd.DataFrame, fit_rows: np.ndarray, entry: dict[str, Any]) -> Correction | None:
+    """Return the correction of config key `correct`, fitted on `fit_rows` of X (n_obs, n_vars); None for none.
+
+    A method that the field fits on every row (wang2018) is given every row, and says so in the log.
+    """
+    if entry["method"] == "none":
+        return None
+    kind = correction_class(entry["method"])
+    rows = np.ones(len(X), dtype=bool) if kind.sees_all_rows else fit_rows
+    labels = obs[kind.labels].to_numpy()[rows]
+    return fit_correction(entry["method"], X[rows], obs["study"].to_numpy()[rows], labels, **entry["options"])
+
+
+def preprocess(
+    table: Table, options: dict[str, Any], fit_on: dict[str, list], seed: int
+) -> tuple[Table, dict[str, Any], Correction | None]:
+    """Return the whole table after all steps, with obs column ``split``, the fitted state (JSON-able), the correction.
 
     Parameters
     ----------
@@ -142,8 +158,10 @@ def preprocess(table: Table, options: dict[str, Any], fit_on: dict[str, list], s
         if unit not in LOG_UNITS:
             raise ConfigError(f"log2p1: true, but the cohort's unit is {unit!r}; known: {', '.join(LOG_UNITS)}")
         X, unit = np.log2(X + np.float32(1)), LOG_UNITS[unit]
-    if options["correct"] != "none":
-        raise ConfigError(f"correct: {options['correct']!r} does not exist; known: none")
+    correction = correct(X, table.obs, fit_rows, options["correct"])
+    if correction:
+        labels = table.obs[correction.labels].to_numpy()
+        X, unit = correction.apply(X, table.obs["study"].to_numpy(), labels), "log2_corrected"
     keep = fit_selection(X[fit_rows], options["n_top_vars"])
     X = X[:, keep]
     centre, scale = fit_scale(X[fit_rows], options["scale"])
@@ -161,4 +179,4 @@ def preprocess(table: Table, options: dict[str, Any], fit_on: dict[str, list], s
         "scale": scale.tolist(),
     }
     out_unit = "standardised" if options["scale"] != "none" else unit
-    return Table(np.ascontiguousarray(X), table.obs.assign(split=split), var, out_unit), state
+    return Table(np.ascontiguousarray(X), table.obs.assign(split=split), var, out_unit), state, correction

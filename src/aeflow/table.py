@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from aeflow.errors import DataError
 from aeflow.files import ROW_GROUP, atomic_path, write_frame
 
-UNITS = ("counts", "tpm", "fpkm", "log2_tpm1", "log2_fpkm1", "log2_counts1", "intensity", "standardised")
-SIGNED_UNITS = ("standardised",)  # every other unit is non-negative by definition
+UNITS = ("counts", "tpm", "fpkm", "log2_tpm1", "log2_fpkm1", "log2_counts1", "log2_corrected", "intensity", "standardised")
+SIGNED_UNITS = ("standardised", "log2_corrected")  # every other unit is non-negative by definition
 
 
 @dataclass

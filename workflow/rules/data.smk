@@ -86,6 +86,7 @@ rule preprocess:
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         transform=f"{DATASET}/transform.json",
+        correction=f"{DATASET}/correction.safetensors",
         dataset=f"{DATASET}/dataset.json",
     log:
         "logs/preprocess/{dataset}.log",

@@ -4,6 +4,7 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
+from aeflow.correction import save_correction
 from aeflow.files import read_json, write_frame, write_json
 from aeflow.preprocess import SPLITS, preprocess
 from aeflow.run_folder import data_hash
@@ -11,7 +12,7 @@ from aeflow.table import read_table
 
 inputs, params, out = snakemake.input, snakemake.params, snakemake.output
 table = read_table(inputs.X, inputs.obs, inputs.var)
-table, state = preprocess(table, params.options, params.fit_on, params.seed)
+table, state, correction = preprocess(table, params.options, params.fit_on, params.seed)
 n_obs = table.obs["split"].value_counts().to_dict()
 job.log.info("%d variables; rows %s; fitted on %d rows", table.n_vars, n_obs, state["n_fit_rows"])
 for split in SPLITS:
@@ -19,6 +20,7 @@ for split in SPLITS:
 write_frame(table.obs, out.obs)
 write_frame(table.var, out.var)
 write_json(state, out.transform)
+save_correction(correction, out.correction)
 origin = read_json(inputs.quality)["origin"]
 facts = {"dataset": snakemake.wildcards.dataset, "origin": origin, "data_hash": data_hash(table), "unit": table.unit}
 write_json(

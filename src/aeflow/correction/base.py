@@ -8,6 +8,7 @@ row is a tumour is never asked; `wang2018` alone differs, and says so.
 from __future__ import annotations
 
 import abc
+import inspect
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,19 +30,28 @@ class Correction(abc.ABC):
     name : the method's name in the configuration.
     labels : obs column that `fit` and `apply` take as `tissue`; "condition" for wang2018.
     sees_all_rows : True where the method is fitted on every row, test rows and tumours included (wang2018).
+    by_tissue : True where a tissue of one study is the method's own business; others are warned of.
     """
 
     name: ClassVar[str]
     labels: ClassVar[str] = "tissue"
     sees_all_rows: ClassVar[bool] = False
+    by_tissue: ClassVar[bool] = False
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
-        self.arrays = dict(arrays)
+        # one memory layout, so that a loaded state gives the same bits as the fitted one
+        self.arrays = {key: np.array(value, order="C") for key, value in sorted(arrays.items())}
 
     @classmethod
     @abc.abstractmethod
     def fit(cls, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None = None, **options: Any) -> Correction:
         """Return the correction fitted on X (n_fit, n_vars), log2(x + 1), with labels (n_fit,)."""
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the keywords of `fit`, in order."""
+        kinds = inspect.signature(cls.fit).parameters.values()
+        return [p.name for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
     @abc.abstractmethod
     def _apply(self, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None) -> np.ndarray:
@@ -86,8 +96,7 @@ class Correction(abc.ABC):
         from safetensors.numpy import save_file
 
         with atomic_path(path) as tmp:
-            arrays = {key: np.ascontiguousarray(value) for key, value in sorted(self.arrays.items())}
-            save_file(arrays, tmp, metadata={"method": self.name})
+            save_file(self.arrays, tmp, metadata={"method": self.name})
 
 
 def check_input(
@@ -103,7 +112,12 @@ def check_input(
     if not np.isfinite(X).all():
         i, j = np.argwhere(~np.isfinite(X))[0]
         raise DataError(f"{who}: row {i}, variable {j}: value {X[i, j]} is not finite")
-    return X, np.asarray(batch).astype(str), None if tissue is None else np.asarray(tissue).astype(str)
+    return X, _strings(batch), None if tissue is None else _strings(tissue)
+
+
+def _strings(labels: np.ndarray) -> np.ndarray:
+    """Return labels as an object array of str, whose items read well in messages."""
+    return np.asarray(labels).astype(str).astype(object)
 
 
 def check_fit(
@@ -123,16 +137,18 @@ def check_reference(reference: str | None, batches: list[str], who: str) -> None
         raise DataError(f"correction {who}: reference {reference!r} is no batch; there are {', '.join(batches)}")
 
 
-def warn_single_study(batch: np.ndarray, tissue: np.ndarray | None, who: str) -> list[str]:
-    """Log and return the tissues that only one batch has: there, study and tissue cannot be told apart."""
-    alone = []
-    for name in [] if tissue is None else sorted(set(tissue)):
-        studies = sorted(set(batch[tissue == name]))
+def warn_single_study(batch: np.ndarray, tissue: np.ndarray, who: str) -> None:
+    """Log the tissues that only one batch has: there, study and tissue cannot be told apart."""
+    pairs = {(str(t), str(b)) for t, b in zip(tissue, batch, strict=False)}
+    for name in sorted({t for t, _ in pairs}):
+        studies = sorted(b for t, b in pairs if t == name)
         if len(studies) == 1:
-            alone.append(name)
-            log.warning("correction %s: tissue %r is in study %r only: no overlap says what the study does there",
-                        who, name, studies[0])
-    return alone
+            log.warning(
+                "correction %s: tissue %r is in study %r only: no overlap says what the study does there",
+                who,
+                name,
+                studies[0],
+            )
 
 
 def need_tissue(tissue: np.ndarray | None, who: str) -> np.ndarray:
@@ -140,6 +156,19 @@ def need_tissue(tissue: np.ndarray | None, who: str) -> np.ndarray:
     if tissue is None:
         raise DataError(f"correction {who}: needs the tissue of every row, none was given")
     return tissue
+
+
+def nested(prefix: str, fitted: Correction) -> dict[str, np.ndarray]:
+    """Return the state of a correction inside another, its keys below `prefix`."""
+    return {f"{prefix}/{key}": value for key, value in fitted.arrays.items()}
+
+
+def unnested(prefix: str, method: str, arrays: Mapping[str, np.ndarray]) -> Correction:
+    """Return the correction that `nested` stored below `prefix`."""
+    from aeflow.correction import correction_class
+
+    start = f"{prefix}/"
+    return correction_class(method)({k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)})
 
 
 def encode_labels(labels: list[str]) -> np.ndarray:

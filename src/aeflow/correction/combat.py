@@ -54,8 +54,12 @@ class ComBat(Correction):
         masks = [batch == name for name in batches]
         alone = [name for name, rows in zip(batches, masks, strict=True) if rows.sum() == 1]
         if alone and not mean_only:
-            log.warning("correction %s: batch %r has one row, its variance is unknown: mean-only for all batches "
-                        "(as R's sva does)", cls.name, alone[0])
+            log.warning(
+                "correction %s: batch %r has one row, its variance is unknown: mean-only for all batches "
+                "(as R's sva does)",
+                cls.name,
+                alone[0],
+            )
             mean_only = True
         if len(alone) == len(batches) or reference in alone:
             raise DataError(f"correction {cls.name}: batch {alone[0]!r} has one row, so no variance can be estimated")
@@ -78,7 +82,7 @@ class ComBat(Correction):
             unknown = ["none given"] if tissue is None else sorted(set(tissue) - set(levels))
             if unknown:
                 raise DataError(f"correction {self.name}: covariate {unknown[0]!r} was not seen; known: {levels}")
-        index = np.searchsorted(self.batches, batch)
+        index = np.searchsorted(self.batches, batch.astype(str))
         sd = np.sqrt(s["delta"])
         for i in range(len(self.batches)):
             rows = np.flatnonzero(index == i)

@@ -1,0 +1,334 @@
+"""Corrections: equality with R's sva, frozen state, no leak, refusals. About 5 s."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aeflow.correction import METHODS, correction_class, fit_correction, load_correction
+from aeflow.correction.combat import ComBat
+from aeflow.correction.quantile import Quantile
+from aeflow.errors import ConfigError, DataError
+
+STEPS = [
+    {"method": "support"},
+    {"method": "zscore", "reference": "TCGA"},
+    {"method": "align", "reference": "TCGA", "n_components": 4},
+]
+OPTIONS = {  # of every method, as a configuration would give them
+    "none": {},
+    "combat": {"reference": "TCGA", "covariates": True},
+    "quantile": {"reference": "TCGA"},
+    "zscore": {"reference": "TCGA"},
+    "support": {},
+    "align": {"n_components": 4},
+    "chain": {"steps": STEPS},
+    "per_tissue": {"method": "chain", "options": {"steps": STEPS}},
+    "wang2018": {},
+}
+FITTED = sorted(set(METHODS) - {"none", "wang2018"})
+
+
+def rows(n=60, n_vars=40, seed=0):
+    """Log expression of two studies and two tissues: shifts, other spread, zeros in GTEx; and their labels."""
+    rng = np.random.default_rng(seed)
+    batch = np.where(np.arange(n) % 3 == 0, "GTEx", "TCGA")
+    tissue = np.where(np.arange(n) % 2 == 0, "kidney", "lung")
+    X = rng.normal(8, 1, (n, n_vars)) + 2 * (tissue == "lung")[:, None] * (np.arange(n_vars) < 5)
+    g = batch == "GTEx"
+    X[g] = X[g] * rng.uniform(0.5, 1.5, n_vars) + rng.normal(0, 1, n_vars)
+    X[np.ix_(np.flatnonzero(g), np.arange(36, 40))] *= rng.random((g.sum(), 4)) > 0.6
+    return np.maximum(X, 0), batch, tissue
+
+
+def reference(shared, name):
+    """Return input (n, genes), batch, condition and R's output of one variant."""
+    folder = shared / "reference" / "combat"
+    expected = pd.read_csv(folder / f"{name}.tsv", sep="\t", index_col=0)
+    data = pd.read_csv(folder / "input.tsv", sep="\t", index_col=0).loc[expected.index]
+    samples = pd.read_csv(folder / "samples.tsv", sep="\t").set_index("sample").loc[data.columns]
+    return data.to_numpy().T, samples["batch"].to_numpy(), samples["condition"].to_numpy(), expected.to_numpy().T
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("parametric", {}),
+        ("parametric_covariate", {"covariates": True}),
+        ("parametric_covariate_ref_b", {"covariates": True, "reference": "b"}),
+        ("mean_only", {"mean_only": True}),
+        ("nonparametric", {"nonparametric": True}),
+        ("parametric_with_constant_genes", {}),
+    ],
+)
+def test_combat_equals_r_sva(shared, name, options):
+    """Breaks with any other prior, variance denominator, stopping rule or treatment of constant genes than sva's."""
+    X, batch, condition, expected = reference(shared, name)
+    fitted = ComBat.fit(X, batch, condition, **options)
+    found = fitted._apply(X.copy(), batch.astype(str), condition.astype(str))  # before rounding to float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(fitted.apply(X, batch, condition), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_combat_is_vectorised_over_genes():
+    """Breaks if the parametric fit loops over genes: 20,000 genes x 150 rows take about half a second."""
+    import time
+
+    X, batch, _ = rows(150, 20_000)
+    start = time.process_time()
+    ComBat.fit(X, batch)
+    assert time.process_time() - start < 10
+
+
+def test_combat_leaves_the_reference_study_untouched():
+    """Breaks if rows of the reference change by a bit."""
+    X, batch, tissue = rows()
+    X = X.astype(np.float32)
+    for covariates in (False, True):
+        out = ComBat.fit(X, batch, tissue, reference="TCGA", covariates=covariates).apply(X, batch, tissue)
+        np.testing.assert_array_equal(out[batch == "TCGA"], X[batch == "TCGA"])
+        assert np.abs(out[batch == "GTEx"] - X[batch == "GTEx"]).max() > 0.1
+
+
+def test_combat_with_a_batch_of_one_row_is_mean_only_and_says_so(caplog):
+    """Breaks if a variance is estimated from one row, or if the switch is silent."""
+    X, batch, _ = rows()
+    batch = np.where(np.arange(len(batch)) == 0, "alone", batch)
+    with caplog.at_level(logging.WARNING):
+        fitted = ComBat.fit(X, batch)
+    assert "batch 'alone' has one row" in caplog.text and "mean-only" in caplog.text
+    assert (fitted.state()["delta"] == 1).all()
+    with pytest.raises(DataError, match="batch 'alone' has one row"):
+        ComBat.fit(X, batch, reference="alone")
+
+
+def test_confounded_tissue_is_refused_by_combat():
+    """Breaks if a singular design is solved: tissue and study are one and the same here."""
+    X, batch, _ = rows()
+    with pytest.raises(DataError, match=r"\['kidney', 'lung'\] are confounded with the batches \['GTEx', 'TCGA'\]"):
+        ComBat.fit(X, batch, np.where(batch == "GTEx", "kidney", "lung"), covariates=True)
+
+
+def test_global_methods_warn_of_a_tissue_in_one_study(caplog):
+    """Breaks if a correction over all tissues hides that a tissue has no overlap between studies."""
+    X, batch, tissue = rows()
+    keep = ~((tissue == "lung") & (batch == "GTEx"))
+    with caplog.at_level(logging.WARNING):
+        fit_correction("combat", X[keep], batch[keep], tissue[keep])
+    assert "tissue 'lung' is in study 'TCGA' only" in caplog.text
+
+
+def test_per_tissue_refuses_a_tissue_of_one_study_or_keeps_it(caplog):
+    """Breaks if such a tissue is corrected by other tissues' rows, or changed at all."""
+    X, batch, tissue = rows()
+    keep = ~((tissue == "lung") & (batch == "GTEx"))
+    X, batch, tissue = X[keep].astype(np.float32), batch[keep], tissue[keep]
+    options = {"method": "zscore", "options": {"reference": "TCGA"}}
+    with pytest.raises(DataError, match="tissue 'lung' is in study 'TCGA' only"):
+        fit_correction("per_tissue", X, batch, tissue, **options)
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_correction("per_tissue", X, batch, tissue, single_study="keep", **options)
+    assert "tissue 'lung' is in study 'TCGA' only and is kept" in caplog.text
+    np.testing.assert_array_equal(fitted.apply(X, batch, tissue)[tissue == "lung"], X[tissue == "lung"])
+    with pytest.raises(DataError, match="tissue 'lung' of study 'GTEx' was not seen"):
+        fitted.apply(X[:1], np.array(["GTEx"]), np.array(["lung"]))
+    with pytest.raises(DataError, match="tissue 'liver' was not seen"):
+        fitted.apply(X[:1], batch[:1], np.array(["liver"]))
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_apply_is_pure_float32_and_row_by_row(method):
+    """Breaks if a row's correction depends on the rows beside it, or if apply changes its input or its state."""
+    X, batch, tissue = rows()
+    fitted = fit_correction(method, X, batch, tissue, **OPTIONS[method])
+    before, state = X.copy(), {k: v.tobytes() for k, v in fitted.state().items()}
+    out = fitted.apply(X, batch, tissue)
+    assert out.dtype == np.float32 and out.shape == X.shape and np.isfinite(out).all()
+    np.testing.assert_array_equal(X, before)
+    some = np.array([5, 0, 31])
+    np.testing.assert_allclose(fitted.apply(X[some], batch[some], tissue[some]), out[some], rtol=0, atol=1e-5)
+    assert {k: v.tobytes() for k, v in fitted.state().items()} == state
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_state_survives_saving_and_equal_fits_give_equal_bytes(method, tmp_path):
+    """Breaks if a fit is not deterministic, or if something fitted is missing from the state."""
+    X, batch, tissue = rows()
+    files = []
+    for i in range(2):
+        fitted = fit_correction(method, X, batch, tissue, **OPTIONS[method])
+        fitted.save(tmp_path / f"{i}.safetensors")
+        files.append((tmp_path / f"{i}.safetensors").read_bytes())
+    assert files[0] == files[1]
+    loaded = load_correction(tmp_path / "0.safetensors")
+    assert type(loaded) is correction_class(method)
+    np.testing.assert_array_equal(loaded.apply(X, batch, tissue), fitted.apply(X, batch, tissue))
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_bad_values_and_unknown_studies_are_refused(method):
+    """Breaks if NaN passes, if a study that was never seen is treated like another, or labels are misaligned."""
+    X, batch, tissue = rows()
+    holed = X.copy()
+    holed[3, 7] = np.nan
+    with pytest.raises(DataError, match="row 3, variable 7: value nan is not finite"):
+        fit_correction(method, holed, batch, tissue, **OPTIONS[method])
+    with pytest.raises(DataError, match="batch has 59 labels, X has 60 rows"):
+        fit_correction(method, X, batch[1:], tissue, **OPTIONS[method])
+    fitted = fit_correction(method, X, batch, tissue, **OPTIONS[method])
+    with pytest.raises(DataError, match="batch 'TARGET' was not seen when fitting; known: GTEx, TCGA"):
+        fitted.apply(X[:1], np.array(["TARGET"]), tissue[:1])
+    with pytest.raises(DataError, match="not finite"):
+        fitted.apply(holed, batch, tissue)
+    with pytest.raises(DataError, match="fitted on 40 variables, given 39"):
+        fitted.apply(X[:, 1:], batch, tissue)
+
+
+@pytest.mark.parametrize("method", FITTED)
+def test_one_study_alone_is_refused(method):
+    """Breaks if a correction between studies is fitted on one."""
+    X, batch, tissue = rows()
+    g = batch == "GTEx"
+    with pytest.raises(DataError, match="at least two batches"):
+        fit_correction(method, X[g], batch[g], tissue[g], **OPTIONS[method])
+
+
+@pytest.mark.parametrize("method", FITTED)
+def test_margins_of_the_studies_meet(method):
+    """Breaks if a method does nothing: the mean difference between the studies falls, gene by gene."""
+    X, batch, tissue = rows()
+    g = batch == "GTEx"
+    out = fit_correction(method, X, batch, tissue, **OPTIONS[method]).apply(X, batch, tissue)
+    before = np.abs(X[g].mean(0) - X[~g].mean(0)).mean()
+    after = np.abs(out[g].mean(0) - out[~g].mean(0)).mean()
+    assert after < {"support": 0.95, "align": 0.6}.get(method, 0.3) * before
+
+
+def test_genes_constant_inside_a_batch():
+    """Breaks if a zero variance becomes NaN or infinity in any method."""
+    X, batch, tissue = rows()
+    X[batch == "GTEx", 0] = 0.0
+    X[:, 1] = 3.0
+    for method, options in OPTIONS.items():
+        out = fit_correction(method, X, batch, tissue, **options).apply(X, batch, tissue)
+        assert np.isfinite(out).all(), method
+        np.testing.assert_allclose(out[:, 1], 3.0, atol=1e-5, err_msg=method)
+
+
+def test_wang2018_warns_and_test_rows_shape_it(caplog):
+    """Breaks if the published protocol passes for a leak-free one: here a test row and a label must change the fit."""
+    X, batch, _ = rows()
+    condition = np.where(np.arange(60) % 5 == 4, "tumour", "normal")
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_correction("wang2018", X, batch, condition)
+    assert "test rows and tumours included" in caplog.text
+    assert fitted.sees_all_rows and fitted.labels == "condition"
+    changed = X.copy()
+    changed[-1] += 3
+    assert not np.array_equal(
+        fit_correction("wang2018", changed, batch, condition).state()["gamma"], fitted.state()["gamma"]
+    )
+    relabelled = condition.copy()
+    relabelled[0] = "tumour"
+    assert not np.array_equal(
+        fit_correction("wang2018", X, batch, relabelled).state()["gamma"], fitted.state()["gamma"]
+    )
+    out = fitted.apply(X, batch, condition)
+    assert (out[X == 0] == 0).all() and out.min() >= 0
+    rounded = fit_correction("wang2018", X, batch, condition, round_log2=True).apply(X, batch, condition)
+    np.testing.assert_allclose(rounded, np.round(out, 2), atol=0.0101)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"wang2018"}))
+def test_no_method_sees_what_it_may_not(method):
+    """Breaks if a method asks for a condition or for all rows: its fit is then no function of the fitting rows."""
+    kind = correction_class(method)
+    assert not kind.sees_all_rows and kind.labels == "tissue"
+    assert "condition" not in kind.option_names()
+
+
+finite = st.floats(-5, 25, allow_nan=False, width=32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(finite, min_size=2, max_size=12),
+    st.lists(finite, min_size=2, max_size=12),
+    st.lists(finite, min_size=2, max_size=20),
+)
+def test_quantile_mapping_is_monotone(source, target, new):
+    """Breaks if a larger value is mapped below a smaller one, with ties and outside the fitted range, too."""
+    X = np.array(source + target)[:, None]
+    batch = np.array(["a"] * len(source) + ["b"] * len(target))
+    fitted = Quantile.fit(X, batch, reference="b")
+    new = np.sort(np.array(new))
+    out = fitted.apply(new[:, None], np.full(len(new), "a"))[:, 0]
+    assert (np.diff(out) >= -1e-4).all()
+
+
+def test_quantile_outside_the_fitted_range_keeps_its_distance():
+    """Breaks if values beyond the training range are clipped (a tumour's extreme value would vanish)."""
+    X = np.r_[np.arange(10.0), np.arange(10.0) + 5][:, None]
+    fitted = Quantile.fit(X, np.repeat(["a", "b"], 10), reference="b")
+    out = fitted.apply(np.array([[20.0], [-3.0], [4.5]]), np.full(3, "a"))[:, 0]
+    np.testing.assert_allclose(out, [25.0, 2.0, 9.5], atol=1e-5)
+
+
+def test_quantile_equalises_the_distributions():
+    """Breaks if the mapping is not that of the quantiles: shape, not only mean and spread, must agree."""
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.exponential(1, (200, 3)), rng.normal(5, 2, (200, 3))]
+    batch = np.repeat(["a", "b"], 200)
+    out = Quantile.fit(X, batch).apply(X, batch)
+    for q in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose(np.quantile(out[:200], q, 0), np.quantile(out[200:], q, 0), atol=0.05)
+
+
+def test_support_makes_a_gene_that_one_study_lacks_constant():
+    """Breaks if the zeros of GTEx in the last four genes still say where a row comes from."""
+    X, batch, _ = rows()
+    out = fit_correction("support", X, batch).apply(X, batch)
+    assert (np.ptp(out[:, 36:], axis=0) == 0).all() and (np.ptp(out[:, :36], axis=0) > 0).all()
+    with pytest.raises(DataError, match="no variable is above limit 50"):
+        fit_correction("support", X, batch, limit=50.0)
+
+
+def test_align_matches_covariances_and_wants_enough_rows(caplog):
+    """Breaks if the joint structure is not touched, where margins are equal already."""
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(2, 30))
+    common, own = rng.normal(size=(80, 2)) @ W, rng.normal(size=(80, 2)) @ rng.permutation(W.T).T
+    X = np.r_[common, own] + 0.3 * rng.normal(size=(160, 30)) + 8
+    batch = np.repeat(["GTEx", "TCGA"], 80)
+    fitted = fit_correction("align", X, batch, reference="TCGA", n_components=6, shrink=0.0, n_quantiles=0)
+    out = fitted.apply(X, batch)
+    gap = [np.linalg.norm(np.cov(Y[:80].T) - np.cov(Y[80:].T)) for Y in (X, out)]
+    assert gap[1] < 0.2 * gap[0]
+    with caplog.at_level(logging.WARNING):
+        few = fit_correction("align", X[70:], batch[70:], n_components=12)
+    assert "5 components instead of 12: batch 'GTEx' has 10 rows" in caplog.text
+    assert few.state()["V"].shape == (30, 5)
+    with pytest.raises(DataError, match="4 rows of every batch, found 3 of 'GTEx'"):
+        fit_correction("align", X[77:], batch[77:])
+    with pytest.raises(ConfigError, match=r"keep 1\.5 must be between 0 and 1"):
+        fit_correction("align", X, batch, keep=1.5)
+
+
+def test_unknown_names_are_refused_by_name():
+    """Breaks if a misspelt method, option, reference or step is ignored."""
+    X, batch, tissue = rows()
+    with pytest.raises(ConfigError, match=r"method 'kombat' does not exist; known: .*combat"):
+        fit_correction("kombat", X, batch, tissue)
+    with pytest.raises(ConfigError, match="combat has no option 'ref'; known: reference"):
+        fit_correction("combat", X, batch, tissue, ref="TCGA")
+    with pytest.raises(DataError, match="reference 'TARGET' is no batch; there are GTEx, TCGA"):
+        fit_correction("combat", X, batch, tissue, reference="TARGET")
+    with pytest.raises(ConfigError, match="support has no option 'treshold'"):
+        fit_correction("chain", X, batch, tissue, steps=[{"method": "support", "treshold": 1}])
+    with pytest.raises(ConfigError, match="fitted on all rows and cannot be a step"):
+        fit_correction("chain", X, batch, tissue, steps=[{"method": "wang2018"}])
+    with pytest.raises(DataError, match="per_tissue: needs the tissue"):
+        fit_correction("per_tissue", X, batch, method="zscore")
