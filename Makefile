@@ -50,7 +50,7 @@ $(VENV)/.ok: requirements.lock
 demo: setup ## run config/config.yaml (MNIST and a simulated cohort), print the leaderboards; a few minutes
 	@$(BIN)/snakemake --cores $(CORES) $(ARGS)
 	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/comparison results/runs workflow/report -newer $(REPORT))" ]; then \
-	    $(BIN)/snakemake --report $(REPORT); fi
+	    $(BIN)/snakemake --report $(REPORT) $(ARGS); fi
 	@for board in results/comparison/*/leaderboard.txt; do printf '\n== %s ==\n' "$$board"; cat "$$board"; done
 	@printf '\nWhere to look next:\n'
 	@printf '  %-28s %s\n' '$(REPORT)' 'every table and figure in one file' \
@@ -80,11 +80,13 @@ ui: $(DB) setup ## MLflow UI on 127.0.0.1:PORT over what was logged; Ctrl-C ends
 $(DB):
 	@echo "$@ does not exist: nothing has been logged yet; run \`make demo\` first" >&2; exit 1
 
-# uv writes the build of torch it found ("+cpu"); other machines need the plain version
+# the lock serves every machine: neither the build of torch found on this one ("+cpu") nor the CUDA packages of another
+# build belong in it; at installation torch brings what it needs
 lock: setup ## compile requirements.in to requirements.lock; ARGS=--upgrade takes newer versions. Then edit environment.yml
-	$(uv_sources); $(BIN)/uv pip compile -q --python $(BIN)/python --no-header --no-annotate $(ARGS) \
+	@$(uv_sources); $(BIN)/uv pip compile -q --python $(BIN)/python --no-header --no-annotate $(ARGS) \
 	    requirements.in -o requirements.lock
-	sed -i.old 's/^\(torch==[^+]*\)+.*/\1/' requirements.lock && rm requirements.lock.old
+	@sed -E -i.old -e 's/^(torch==[^+]*)\+.*/\1/' -e '/^(nvidia-|cuda-|triton==)/d' requirements.lock
+	@rm requirements.lock.old
 
 clean: ## delete results (MLflow runs, too), logs and caches; keeps resources/ (downloads) and .venv
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

@@ -34,7 +34,7 @@ def check(config):
     return config
 
 
-@pytest.mark.parametrize("name", ["config", "gtex_tcga", "test"])
+@pytest.mark.parametrize("name", ["config", "corrections", "gtex_tcga", "test"])
 def test_shipped_configurations_are_valid(name):
     """Breaks if a configuration of the repository cannot run."""
     assert aeflow_config.cells(check(load(name)))

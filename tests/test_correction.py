@@ -242,12 +242,28 @@ def test_wang2018_warns_and_test_rows_shape_it(caplog):
     np.testing.assert_allclose(rounded, np.round(out, 2), atol=0.0101)
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"wang2018"}))
-def test_no_method_sees_what_it_may_not(method):
-    """Breaks if a method asks for a condition or for all rows: its fit is then no function of the fitting rows."""
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_changing_test_rows_or_tumour_labels_changes_no_fitted_state(method):
+    """Breaks if a method is fitted on more than training normals; wang2018 is, and must be told apart by its flag."""
+    X, batch, tissue = rows(90)
+    train = np.arange(90) < 70
+    condition = np.where((np.arange(90) % 7 == 3) & (batch == "TCGA"), "tumour", "normal")
     kind = correction_class(method)
-    assert not kind.sees_all_rows and kind.labels == "tissue"
-    assert "condition" not in kind.option_names()
+
+    def state(X, condition):
+        seen = np.ones(90, dtype=bool) if kind.sees_all_rows else train & (condition == "normal")
+        labels = {"tissue": tissue, "condition": condition}[kind.labels]
+        fitted = fit_correction(method, X[seen], batch[seen], labels[seen], **OPTIONS[method])
+        return {key: value.tobytes() for key, value in fitted.state().items()}
+
+    before = state(X, condition)
+    changed = X.copy()
+    changed[~train] += 3
+    changed[condition == "tumour"] *= 1.5
+    relabelled = np.where(train, condition, np.where(condition == "tumour", "normal", "tumour"))
+    assert (state(changed, condition) == before) is not kind.sees_all_rows
+    assert (state(X, relabelled) == before) is not kind.sees_all_rows
+    assert kind.sees_all_rows == (method == "wang2018") == (kind.labels == "condition")
 
 
 finite = st.floats(-5, 25, allow_nan=False, width=32)

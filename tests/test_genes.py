@@ -1,12 +1,15 @@
 """Gene sets: the GMT format and the mask (about 1 s)."""
 
+import zipfile
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aeflow.errors import DataError
-from aeflow.expression.genes import gene_set_mask, read_gmt
+from aeflow.expression.genes import coverage, gene_set_mask, names_for_sets, read_gmt
 
 NAME = st.text("ABCDEFG_0123456789 %-", min_size=1, max_size=8).map(str.strip).filter(bool)
 GENE = st.text("ABCDEFGHIJ-.0123456789", min_size=1, max_size=6)
@@ -73,6 +76,52 @@ def test_mask_without_overlap():
         gene_set_mask({"S": ["TP53", "672"]}, ["TP53", "BRCA1"], 3)
 
 
+def test_entrez_sets():
+    """Breaks if sets by Entrez id miss a variable, take two with one id for one, or a missing id for a gene."""
+    sets = {"S": ("7157", "672", "1"), "T": ("672", "2")}
+    var = pd.DataFrame({"symbol": list("ABCD"), "entrez_id": pd.array([672, None, 7157, 672], dtype="Int64")})
+    names, vocabulary = names_for_sets(sets, var)
+    assert names == ["672", "", "7157", "672"] and vocabulary == "entrez_id"
+    mask, kept, report = gene_set_mask(sets, names, min_genes=1)
+    assert kept == ["S", "T"] and mask.tolist() == [[True, True], [False, False], [True, False], [True, True]]
+    assert report["covered"].tolist() == [2, 1]
+    assert names_for_sets({"S": ("TP53", "672")}, var) == (list("ABCD"), "symbol")
+    for without in (var.drop(columns="entrez_id"), var.assign(entrez_id=pd.array([None] * 4, dtype="Int64"))):
+        with pytest.raises(DataError, match=r"^wp\.gmt: its genes are Entrez ids, which no variable"):
+            names_for_sets(sets, without, "wp.gmt")
+
+
+def test_coverage():
+    """Breaks if genes in no set, or sets that were left out, are not stated."""
+    sets = {"big": ["A", "B", "X", "C"], "small": ["A", "Y", "Z"], "last": ["C", "B"]}
+    mask, _, report = gene_set_mask(sets, ["C", "Q", "B", "A", "R"], min_genes=2)
+    assert coverage(mask, report) == {
+        "vocabulary": "symbol",
+        "sets": {"read": 3, "kept": 2},
+        "sets_left_out": ["small"],
+        "genes_of_sets": {
+            "mean_share_found": pytest.approx((3 / 4 + 1 / 3 + 1) / 3),
+            "worst_kept_set": "big",
+            "worst_kept_share": 0.75,
+        },
+        "variables": {"all": 5, "in_a_set": 3, "in_no_set": 2},
+    }
+
+
+def test_zipped_sets(tmp_path):
+    """Breaks if Reactome's zip archive is not read, or one with two or no GMT files is guessed at."""
+    path = tmp_path / "ReactomePathways.gmt.zip"
+    for names, message in ((["a.gmt"], None), (["a.gmt", "b.gmt"], "found a.gmt, b.gmt"), (["a.txt"], "found none")):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "S 1\tR-HSA-1\tA\tgag\n")
+        if message:
+            with pytest.raises(DataError, match=message):
+                read_gmt(path)
+        else:
+            assert read_gmt(path) == {"S 1": ("A", "gag")}
+
+
 def test_real_gene_sets(shared):
     """Breaks if a real GMT is refused or read in part: Hallmark, Reactome, Enrichr with empty descriptions."""
     folder = shared / "data-candidates" / "gmt"
@@ -88,3 +137,10 @@ def test_real_gene_sets(shared):
     wikipathways = read_gmt(folder / "wikipathways-20220610-gmt-Homo_sapiens.gmt")
     with pytest.raises(DataError, match="none of its genes"):
         gene_set_mask(wikipathways, symbols, min_genes=5)
+    rows = (shared / "data-candidates" / "rnaseqdb" / "hugo-entrez.txt").read_text().splitlines()
+    pairs = [row.split("\t") for row in rows]
+    var = pd.DataFrame({"symbol": [p[0] for p in pairs], "entrez_id": pd.array([int(p[1]) for p in pairs], "Int64")})
+    names, vocabulary = names_for_sets(wikipathways, var)
+    mask, kept, report = gene_set_mask(wikipathways, names, min_genes=5)
+    assert vocabulary == "entrez_id" and len(wikipathways) == 746 and len(kept) == 696
+    assert coverage(mask, report)["genes_of_sets"]["mean_share_found"] > 0.9

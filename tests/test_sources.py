@@ -60,7 +60,7 @@ def test_unify_joins_by_name(tmp_path):
     obs = cohort.table.obs.set_index("sample_id")
     assert tuple(cohort.table.obs.columns) == rnaseqdb.OBS_COLUMNS
     assert obs.loc[T1].tolist() == [
-        "TCGA-KL-0001", "TCGA", "kidney", "tumour", "KICH", "01", "13", "kich-rsem-count-tcga-t.txt.gz"
+        "TCGA-KL-0001", "TCGA", "kidney", "tumour", "KICH", "01", "13", "kich-rsem-count-tcga-t.txt.gz", "", ""
     ]  # fmt: skip
     assert obs.loc[G2].tolist()[:7] == ["GTEX-BBBBB", "GTEx", "kidney", "normal", "kidney", "", ""]
     assert cohort.dropped.to_dict("records") == [
@@ -76,6 +76,21 @@ def test_unify_joins_by_name(tmp_path):
     assert (quality["origin"], quality["kind"], quality["unit"]) == ("real", "expected_count", "counts")
     assert quality["genes"] == {"intersection": 3, "union": 4, "kept": 3}
     assert quality["files"][KICH]["n_vars"] == 4 and quality["studies"]["TCGA"]["n_obs"] == 2
+
+
+def test_donors(tmp_path):
+    """Breaks if sex and age of GTEx donors are not joined, or blanks are filled for those the sheet does not have."""
+    assert rnaseqdb.matrices("normalized", matrices=["kidney-gtex"], tissues=["kidney"], donors=True) == {
+        "normalized/kidney-rsem-fpkm-gtex": "data/normalized/kidney-rsem-fpkm-gtex.txt.gz",
+        "donors": "gtex:gtex_analysis_v8/annotations/GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt",
+    }
+    sheet = tmp_path / "GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"
+    sheet.write_text("SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-AAAA\t2\t60-69\t\n")
+    rnaseqdb.convert(sheet, tmp_path / "donors.parquet")
+    files = three_files(tmp_path) | {"donors": tmp_path / "donors.parquet"}
+    obs = rnaseqdb.unify(files, "expected_count", donors=True).table.obs.set_index("sample_id")
+    assert obs.loc[G1, ["sex", "age_bracket"]].tolist() == ["female", "60-69"]
+    assert (obs.loc[[G2, N1, T1], ["sex", "age_bracket"]] == "").all(axis=None)
 
 
 def test_cohort_files(tmp_path):

@@ -112,9 +112,23 @@ def test_second_import_changes_nothing(place, tmp_path):
     before = {r.info.run_id: r.to_dictionary() for r in all_runs(client)}
     files = {p: p.stat().st_mtime_ns for p in (place / "artifacts").rglob("*")}
     second, client = import_runs(folders, place, [board], another_tag="changes no content")
-    assert second == first and len(first["cohort"]) == 6
+    assert second == first and len(first["cohort"]) == 7  # 4 cells, 2 summaries, 1 comparison
     assert {r.info.run_id: r.to_dictionary() for r in all_runs(client)} == before
     assert {p: p.stat().st_mtime_ns for p in (place / "artifacts").rglob("*")} == files
+
+
+def test_comparison_run_holds_probes_and_figures(place, tmp_path):
+    """Breaks if study probes or comparison figures are in the report alone, or permuted rows pass for real ones."""
+    board = make_board(tmp_path, [make_run(tmp_path, seed=s, model=m) for s in (0, 1) for m in ("pca", "vae")])
+    probes = {"stage": "support + align", "target": "study", "probe": ["zeros", "zeros"], "permuted": [False, True]}
+    pd.DataFrame(probes | {"mean": [0.9, 0.5]}).to_parquet(board.parent / "probes.parquet")
+    (board.parent / "probes.png").write_bytes(b"png")
+    logged, client = import_runs([make_run(tmp_path, seed=0)], place, [board])
+    run = client.get_run(logged["cohort"]["comparison"])
+    assert run.data.tags["kind"] == "comparison"
+    assert run.data.metrics["probe/support-align/study/zeros"] == 0.9
+    assert run.data.metrics["probe/support-align/study/zeros/permuted"] == 0.5
+    assert "probes.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
 
 
 @pytest.mark.parametrize(

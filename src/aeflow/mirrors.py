@@ -136,15 +136,14 @@ def parse_mirror(template: str, path: str) -> Mirror:
         if field not in PLACEHOLDERS or spec or conversion:
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
             raise ConfigError(f"mirror {template!r}: unknown placeholder {{{field}}}; plain ones are known: {known}")
-    if not template.strip():
-        raise ConfigError(f"mirror {template!r} is empty; a mirror is {KINDS}")
-    if not fields:
-        template = f"{template.rstrip('/')}/{{path}}"
+    if not template or template != template.strip():
+        raise ConfigError(f"mirror {template!r} is empty or has blanks around it; a mirror is {KINDS}")
+    filled = template if fields else f"{template.rstrip('/')}/{{path}}"
     is_url = template.lower().startswith(("http://", "https://", "file://"))
     asked = quote(path) if is_url else path
     values = {"path": asked, "stem": asked.removesuffix(".gz"), "name": asked.rsplit("/", 1)[-1]}
     try:
-        return _kind(template.format(**values))
+        return _kind(filled.format(**values))
     except (ValueError, RuntimeError) as error:  # RuntimeError: the home folder of an unknown user
         raise ConfigError(f"mirror {template!r}: {error}; a mirror is {KINDS}") from None
 

@@ -25,14 +25,20 @@ def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str
     return table if rows.all() else table.select(rows=rows)
 
 
-def gene_mask(gmt: str | Path, table_var: pd.DataFrame, min_genes: int) -> tuple[Tensor, list[str]]:
-    """Return the mask (n_vars, n_sets) of a gene-set file over the variables of a dataset, and the sets' names."""
+def gene_mask(gmt: str | Path, var: pd.DataFrame, min_genes: int) -> tuple[Tensor, dict[str, Any]]:
+    """Return the mask (n_vars, n_sets) of a gene-set file over the variables of a dataset.
+
+    With it comes what stands in model.json: the names of the sets, and how much of sets and variables is covered.
+    """
     import torch
 
-    from aeflow.expression.genes import gene_set_mask, read_gmt
+    from aeflow.expression.genes import coverage, gene_set_mask, names_for_sets, read_gmt
 
-    mask, names, _ = gene_set_mask(read_gmt(Path(gmt)), table_var["symbol"].tolist(), min_genes, name=str(gmt))
-    return torch.from_numpy(mask.astype(np.float32)), list(names)
+    sets = read_gmt(Path(gmt))
+    names, vocabulary = names_for_sets(sets, var, str(gmt))
+    mask, kept, report = gene_set_mask(sets, names, min_genes, str(gmt))
+    described = {"gene_sets": list(kept), "gene_set_coverage": coverage(mask, report, vocabulary)}
+    return torch.from_numpy(mask.astype(np.float32)), described
 
 
 def data_hash(table: Table) -> str:

@@ -17,7 +17,18 @@ import pyarrow.parquet as pq
 from aeflow.errors import DataError
 from aeflow.files import ROW_GROUP, atomic_path, write_frame
 
-UNITS = ("counts", "tpm", "fpkm", "log2_tpm1", "log2_fpkm1", "log2_counts1", "log2_corrected", "intensity", "standardised")
+UNITS = (
+    "counts",
+    "tpm",
+    "fpkm",
+    "log2_tpm1",
+    "log2_fpkm1",
+    "log2_counts1",
+    "log2_corrected",
+    "intensity",
+    "standardised",
+)
+CHECKED_AT_ONCE = 1024  # variables per block of the value check: a mask of a whole wide table costs a quarter of it
 SIGNED_UNITS = ("standardised", "log2_corrected")  # every other unit is non-negative by definition
 
 
@@ -67,14 +78,17 @@ class Table:
         return self
 
     def _check_values(self, name: str) -> None:
-        bad = ~np.isfinite(self.X)
-        what = "not finite"
-        if not bad.any() and self.unit not in SIGNED_UNITS:
-            bad, what = self.X < 0, f"negative, which unit {self.unit!r} forbids"
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            sample, variable = self.obs["sample_id"].iloc[i], self.var["var_id"].iloc[j]
-            raise DataError(f"{name}: sample {sample!r}, variable {variable!r}: value {self.X[i, j]} is {what}")
+        tests = [(lambda block: ~np.isfinite(block), "not finite")]
+        if self.unit not in SIGNED_UNITS:
+            tests.append((lambda block: block < 0, f"negative, which unit {self.unit!r} forbids"))
+        for start in range(0, self.n_vars, CHECKED_AT_ONCE):
+            block = self.X[:, start : start + CHECKED_AT_ONCE]
+            for is_bad, what in tests:
+                bad = is_bad(block)
+                if bad.any():
+                    i, j = np.argwhere(bad)[0]
+                    sample, variable = self.obs["sample_id"].iloc[i], self.var["var_id"].iloc[start + j]
+                    raise DataError(f"{name}: sample {sample!r}, variable {variable!r}: value {block[i, j]} is {what}")
 
     def select(self, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> Table:
         """Return the table restricted to boolean or integer `rows` and `columns` (None keeps all)."""

@@ -26,7 +26,7 @@ SIMULATED_NOTE = "**SIMULATED data, not measurements.**"
 
 @dataclass
 class Entry:
-    """One MLflow run to be: a cell (view, model and seed) or a summary (view and model)."""
+    """One MLflow run to be: a cell (view, model, seed), a summary (view, model) or a comparison (dataset)."""
 
     experiment: str
     kind: str
@@ -56,6 +56,7 @@ def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path]) -> li
         if key in cells:
             raise DataError(f"{run_folder}: run {cell.entry.name!r} of {cell.entry.experiment!r} is given twice")
         cells[key] = cell
+    comparisons = list(comparisons)
     boards = [pd.read_parquet(path) for path in comparisons]
     board = pd.concat(boards, ignore_index=True) if boards else None
     groups: dict[tuple[str, str, str], list[_Cell]] = {}
@@ -65,7 +66,8 @@ def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path]) -> li
         origins = {cell.info["origin"] for cell in cells.values() if cell.info["dataset"] == dataset}
         if len(origins) > 1:
             raise DataError(f"dataset {dataset!r}: its runs disagree on origin: {sorted(origins)}")
-    return [cell.entry for cell in cells.values()] + [_summary(group, board) for group in groups.values()]
+    entries = [cell.entry for cell in cells.values()] + [_summary(group, board) for group in groups.values()]
+    return entries + [_comparison(Path(path).parent, frame) for path, frame in zip(comparisons, boards, strict=True)]
 
 
 def _read_cell(run_folder: Path) -> _Cell:
@@ -130,6 +132,40 @@ def _summary(cells: list[_Cell], board: pd.DataFrame | None) -> Entry:
         start=min(cell.entry.start for cell in cells),
         end=max(cell.entry.end for cell in cells),
     )
+
+
+def _comparison(folder: Path, board: pd.DataFrame) -> Entry:
+    """Return the run that holds a dataset's tables and figures, and its study probes as metrics."""
+    dataset, origin = board["dataset"].iloc[0], board["origin"].iloc[0]
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".txt", ".png"))
+    metrics, not_finite = _finite(_probe_metrics(folder / "probes.parquet"))
+    tags = {"dataset": dataset, "origin": origin, "view": "", "model": ""}
+    if not_finite:
+        tags["not_finite"] = ", ".join(not_finite)
+    times = [int(path.stat().st_mtime * 1000) for path in files] or [0]
+    return Entry(
+        experiment=dataset,
+        kind="comparison",
+        name="comparison",
+        tags=tags,
+        params={"dataset": dataset},
+        metrics=metrics,
+        content_hash=_hash_files(folder, files),
+        start=min(times),
+        end=max(times),
+        artifacts=dict.fromkeys(files),
+    )
+
+
+def _probe_metrics(path: Path) -> list[tuple[str, float, int]]:
+    if not path.is_file():  # images have no study
+        return []
+    probes = pd.read_parquet(path)
+    columns = zip(probes["stage"], probes["target"], probes["probe"], probes["permuted"], probes["mean"], strict=True)
+    return [
+        (f"probe/{stage.replace(' + ', '-')}/{target}/{probe}{'/permuted' if permuted else ''}", float(mean), 0)
+        for stage, target, probe, permuted, mean in columns
+    ]
 
 
 def _over_seeds(cells: list[_Cell]) -> list[tuple[str, float, int]]:

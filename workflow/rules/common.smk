@@ -50,8 +50,9 @@ def raw_path(source, name):
     """Path of the raw matrix `name` of a source: downloaded, or made by rule simulate."""
     for cohort, matrices in COHORTS.items():
         if SOURCES[cohort] == source and name in matrices:
-            folder = f"results/simulated/{cohort}" if source == "simulated" else f"resources/{source}"
-            return f"{folder}/{matrices[name]}"
+            owner, _, path = matrices[name].rpartition(":")  # a source may name a file of another one
+            folder = f"results/simulated/{cohort}" if source == "simulated" else f"resources/{owner or source}"
+            return f"{folder}/{path}"
     raise ValueError(f"no cohort of the configuration has a matrix {name!r} of source {source!r}")
 
 
@@ -63,6 +64,12 @@ def raw_input(wildcards):
 
 def matrix_files(cohort):
     return [f"results/matrices/{SOURCES[cohort]}/{name}.parquet" for name in COHORTS[cohort]]
+
+
+def option_files(cohort):
+    """Files that a cohort's options name (a saved manifest): an edit of one plans the cohort anew."""
+    options = config["cohorts"][cohort]["options"]
+    return [options[key] for key in ("manifest", "metadata") if key in options]
 
 
 def gene_set_file(name):
@@ -104,17 +111,20 @@ def generated(wildcards):
     return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
 
 
-def targets():
-    """Everything `rule all` asks for."""
-    wanted = ["results/mlflow/logged.json"]
+def comparisons():
+    """Tables and figures of every dataset."""
+    wanted = []
     for dataset in DATASETS:
         folder = f"results/comparison/{dataset}"
         wanted += [f"{folder}/leaderboard.csv", f"{folder}/leaderboard.png"]
         if aeflow_config.kind(dataset, config) == "images":
-            wanted += [
-                f"{folder}/reconstructions_{view}.png"
-                for view in sorted({c.view for c in CELLS if c.dataset == dataset})
-            ]
+            views = sorted({cell.view for cell in CELLS if cell.dataset == dataset})
+            wanted += [f"{folder}/reconstructions_{view}.png" for view in views]
         else:
-            wanted.append(f"{folder}/cohort.png")
+            wanted += [f"{folder}/cohort.png", f"{folder}/probes.csv"]
     return wanted
+
+
+def targets():
+    """Everything `rule all` asks for."""
+    return [*comparisons(), "results/mlflow/logged.json"]

@@ -51,6 +51,7 @@ rule convert:
 rule unify:
     input:
         matrices=lambda w: matrix_files(w.cohort),
+        option_files=lambda w: option_files(w.cohort),
         code=lambda w: code(f"aeflow.sources.{SOURCES[w.cohort]}", "aeflow.cohort"),
     output:
         X="results/cohorts/{cohort}/X.parquet",

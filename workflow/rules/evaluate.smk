@@ -1,6 +1,6 @@
 # What a trained model is worth.
 # In:  results/runs/.../model.*, results/datasets/{dataset}
-# Out: results/runs/.../latent, scores, generated, metrics; results/comparison/{dataset}
+# Out: results/runs/.../latent, scores, generated, metrics; results/comparison/{dataset}, with study probes
 
 
 rule score:
@@ -89,3 +89,45 @@ rule compare:
         "logs/compare/{dataset}.log",
     script:
         "../scripts/compare.py"
+
+
+rule probe:
+    input:
+        X=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/X.parquet",
+        obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
+        var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
+        quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
+        dataset_var=f"{DATASET}/var.parquet",
+        correction=f"{DATASET}/correction.safetensors",
+        code=code("aeflow.evaluation.probe_dataset", "aeflow.plots.probes"),
+    output:
+        parquet="results/comparison/{dataset}/probes.parquet",
+        csv=report(
+            "results/comparison/{dataset}/probes.csv",
+            category="Study probes",
+            labels={"dataset": "{dataset}", "kind": "table"},
+            caption="../report/probes.rst",
+        ),
+        figure=report(
+            "results/comparison/{dataset}/probes.png",
+            category="Study probes",
+            labels={"dataset": "{dataset}", "kind": "classifiers"},
+            caption="../report/probes.rst",
+        ),
+        pca=report(
+            "results/comparison/{dataset}/probes_pca.png",
+            category="Study probes",
+            labels={"dataset": "{dataset}", "kind": "principal components"},
+            caption="../report/probes.rst",
+        ),
+    log:
+        "logs/probe/{dataset}.log",
+    benchmark:
+        "benchmarks/probe/{dataset}.tsv"
+    resources:
+        mem_mb=8000,
+    params:
+        options=lambda w: preprocess_options(w.dataset),
+        seed=lambda w: config["datasets"][w.dataset]["split_seed"],
+    script:
+        "../scripts/probe.py"

@@ -95,6 +95,7 @@ rule log_run:
         metrics=runs("metrics.json"),
         figures=runs("figures"),
         leaderboards=[f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS],
+        comparisons=comparisons(),
         code=code("aeflow.tracking"),
     output:
         logged="results/mlflow/logged.json",

@@ -16,7 +16,7 @@ inputs, params, out, w = snakemake.input, snakemake.params, snakemake.output, sn
 device, seed = job.device(), int(w.seed)
 train, val = (read_view(X, inputs.obs, inputs.var, params.view) for X in (inputs.X_train, inputs.X_val))
 dataset = read_json(inputs.dataset)
-mask, set_names = gene_mask(inputs.gene_sets, train.var, params.min_genes) if inputs.get("gene_sets") else (None, [])
+mask, sets = gene_mask(inputs.gene_sets, train.var, params.min_genes) if inputs.get("gene_sets") else (None, {})
 
 torch.manual_seed(seed)  # initial weights
 model = build(params.architecture, train.n_vars, params.hyperparameters, mask).to(device)
@@ -24,7 +24,7 @@ settings = TrainingSettings(**params.training)
 job.log.info("%s on %d rows, %d variables, %s", params.architecture, train.n_obs, train.n_vars, settings)
 
 run = {**dict(w.items()), "seed": seed, "architecture": params.architecture, "hyperparameters": params.hyperparameters}
-run |= {"training": vars(settings), "view_filter": params.view, "gene_sets": set_names}
+run |= {"training": vars(settings), "view_filter": params.view, **sets}
 same_result = fingerprint(inputs.code, run=run, data=dataset["data_hash"], threads=job.threads, device=str(device))
 checkpoint = Checkpoint(params.checkpoint, same_result)
 tensors = (torch.from_numpy(table.X).to(device) for table in (train, val))

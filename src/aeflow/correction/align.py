@@ -1,9 +1,9 @@
 """Alignment of the joint structure: a few shared components are matched between studies, the rest is damped.
 
-    x = mu + V t + r,       V: `n_components` principal directions of the fitting rows, each study weighing the same
+    (x - mu) / s = V t + r      V: `n_components` principal directions of the fitting rows, each study weighs the same
     t' = (t - m_b) C_b^(-1/2) C^(1/2) + m                            covariance alignment (CORAL)
     t'' = Q(F_b(t'_k)) for each component k                          if `n_quantiles`: their marginal shapes, too
-    x* = mu + V t'' + keep * (e / e_b) r                             e_b: root median square of |r| in study b
+    x* = mu + s (V t'' + keep (e / e_b) r)                           e_b: root median square of |r| in study b
 
 C_b is the covariance of t in study b, its off-diagonal shrunken by `shrink`. e_b comes from rows that V was not fitted
 on (five inner folds), because a study of few rows fits V less well. m, C, Q, e are the reference's, or means over the

@@ -18,11 +18,10 @@ import logging
 import numpy as np
 
 from aeflow.correction.base import Correction, check_fit, check_reference, decode_labels, encode_labels
+from aeflow.correction.shrinkage import posterior
 from aeflow.errors import DataError
 
 log = logging.getLogger(__name__)
-TOLERANCE = 1e-4  # relative change at which sva's it.sol stops
-CHUNK = 256  # genes at once in the non-parametric integral: CHUNK x n_genes values in memory
 
 
 class ComBat(Correction):
@@ -68,7 +67,7 @@ class ComBat(Correction):
             raise DataError(f"correction {cls.name}: each of {X.shape[1]} variables is constant inside a batch")
         ref = None if reference is None else batches.index(reference)
         alpha, beta, sd, Z = _standardise(X[:, varies], masks, _design(tissue, levels), ref, batches, levels)
-        gamma, delta = _posterior(Z, masks, ref, mean_only, nonparametric)
+        gamma, delta = posterior(Z, masks, ref, mean_only, nonparametric)
         full = {"alpha": np.zeros(X.shape[1]), "beta": np.zeros((len(beta), X.shape[1])), "sd": np.ones(X.shape[1])}
         full |= {"gamma": np.zeros((len(batches), X.shape[1])), "delta": np.ones((len(batches), X.shape[1]))}
         for key, value in {"alpha": alpha, "beta": beta, "sd": sd, "gamma": gamma, "delta": delta}.items():
@@ -119,61 +118,3 @@ def _standardise(X, masks, covariates, ref, batches, levels):
         variance = np.mean((X - fitted)[masks[ref]] ** 2, axis=0)
     sd = np.sqrt(variance)
     return alpha, beta, sd, (X - alpha - design[:, n_batch:] @ beta) / sd
-
-
-def _posterior(Z, masks, ref, mean_only, nonparametric):
-    """Return gamma*, delta* (n_batch, g)."""
-    design = np.stack(masks, axis=1).astype(float)
-    if ref is not None:
-        design[:, ref] = 1.0
-    gamma_hat = np.linalg.solve(design.T @ design, design.T @ Z)
-    gamma, delta = np.zeros_like(gamma_hat), np.ones_like(gamma_hat)
-    for i, rows in enumerate(masks):
-        if i == ref:
-            continue
-        z, g_hat = Z[rows], gamma_hat[i]
-        d_hat = np.ones_like(g_hat) if mean_only else z.var(0, ddof=1)
-        if nonparametric:
-            gamma[i], delta[i] = _nonparametric(z, g_hat, d_hat)
-        elif mean_only:
-            gamma[i] = _mean(g_hat, g_hat.mean(), 1, 1.0, g_hat.var(ddof=1))
-        else:
-            gamma[i], delta[i] = _parametric(z, g_hat, d_hat)
-    return gamma, delta
-
-
-def _mean(g_hat, g_bar, n, d, t2):
-    return (t2 * n * g_hat + d * g_bar) / (t2 * n + d)
-
-
-def _parametric(z, g_hat, d_hat):
-    """Solve for the posterior means by iteration (Johnson et al. 2007, section 3.1)."""
-    n, g_bar, t2 = len(z), g_hat.mean(), g_hat.var(ddof=1)
-    m, s2 = d_hat.mean(), d_hat.var(ddof=1)
-    a, b = (2 * s2 + m**2) / s2, (m * s2 + m**3) / s2
-    centre = z.mean(0)
-    within = ((z - centre) ** 2).sum(0)
-    g_old, d_old, change = g_hat, d_hat, 1.0
-    while change > TOLERANCE:
-        g = _mean(g_hat, g_bar, n, d_old, t2)
-        d = (0.5 * (within + n * (centre - g) ** 2) + b) / (n / 2 + a - 1)
-        # sva divides by g_old itself, not its absolute value: kept, because it decides when to stop
-        change = max((np.abs(g - g_old) / g_old).max(), (np.abs(d - d_old) / d_old).max())
-        g_old, d_old = g, d
-    return g_old, d_old
-
-
-def _nonparametric(z, g_hat, d_hat):
-    """Return means of (gamma, delta) of the other genes, weighted by the likelihood of this gene's rows."""
-    n, centre = len(z), z.mean(0)
-    within = ((z - centre) ** 2).sum(0)
-    gamma, delta = np.empty_like(g_hat), np.empty_like(d_hat)
-    for start in range(0, len(g_hat), CHUNK):
-        genes = np.arange(start, min(start + CHUNK, len(g_hat)))
-        sum2 = within[genes, None] + n * (centre[genes, None] - g_hat) ** 2  # (chunk, genes)
-        loglik = -0.5 * n * np.log(2 * np.pi * d_hat) - sum2 / (2 * d_hat)
-        loglik[np.arange(len(genes)), genes] = -np.inf
-        weight = np.exp(loglik - loglik.max(1, keepdims=True))
-        weight /= weight.sum(1, keepdims=True)
-        gamma[genes], delta[genes] = weight @ g_hat, weight @ d_hat
-    return gamma, delta

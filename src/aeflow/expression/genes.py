@@ -1,10 +1,12 @@
-"""Gene sets: the GMT format, and the mask that says which gene is in which set."""
+"""Gene sets: the GMT format, which name of a gene they use, and the mask that says which gene is in which set."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,9 @@ from aeflow.errors import DataError
 def read_gmt(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Return {set name: genes} of a GMT file: name TAB description TAB gene TAB gene ..., one set a line.
 
-    The description may be empty. Weights (``GENE,1.0``, as some Enrichr libraries have) are cut off, empty cells at the
-    end of a line are ignored, and a gene that stands twice in a set is kept once.
+    Also of a zip archive with one GMT file in it, as Reactome publishes its sets. The description may be empty. Weights
+    (``GENE,1.0``, as some Enrichr libraries have) are cut off, empty cells at the end of a line are ignored, and a gene
+    that stands twice in a set is kept once.
 
     Raises
     ------
@@ -25,7 +28,7 @@ def read_gmt(path: str | Path) -> dict[str, tuple[str, ...]]:
     sets: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = _bytes(Path(path)).decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text: {error}") from error
     for number, line in enumerate(text.split("\n"), start=1):
@@ -48,6 +51,66 @@ def read_gmt(path: str | Path) -> dict[str, tuple[str, ...]]:
     return sets
 
 
+def _bytes(path: Path) -> bytes:
+    """Return the content of a file, or of the only GMT file in a zip archive."""
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        inner = [name for name in archive.namelist() if name.endswith(".gmt")]
+        if len(inner) != 1:
+            raise DataError(f"{path}: expected one GMT file in the archive, found {', '.join(inner) or 'none'}")
+        return archive.read(inner[0])
+
+
+def names_for_sets(
+    sets: Mapping[str, Sequence[str]], var: pd.DataFrame, name: str = "gene sets"
+) -> tuple[list[str], str]:
+    """Return the variables by the name that `sets` use: Entrez ids where all their genes are numbers, else symbols.
+
+    Parameters
+    ----------
+    sets : name -> genes, as `read_gmt` returns them.
+    var : (n_vars,) columns symbol and, for sets by Entrez id, entrez_id (nullable).
+    name : where the sets come from (the GMT file), for messages.
+
+    Returns
+    -------
+    names : (n_vars,) for `gene_set_mask`; "" where a variable has no Entrez id, which no set has.
+    vocabulary : "entrez_id" or "symbol".
+
+    Raises
+    ------
+    DataError : for sets by Entrez id if no variable has one.
+    """
+    by_number = all(gene.isdecimal() for genes in sets.values() for gene in genes)
+    if not by_number:
+        return var["symbol"].astype(str).tolist(), "symbol"
+    ids = var["entrez_id"] if "entrez_id" in var.columns else pd.Series(pd.NA, index=var.index)
+    if not ids.notna().any():
+        raise DataError(f"{name}: its genes are Entrez ids, which no variable of the data has")
+    return ["" if pd.isna(i) else str(int(i)) for i in ids], "entrez_id"
+
+
+def coverage(mask: np.ndarray, report: pd.DataFrame, vocabulary: str = "symbol") -> dict[str, Any]:
+    """Return what a mask covers, JSON-able: sets kept and left out, and how many variables are in no set.
+
+    Parameters
+    ----------
+    mask : (n_vars, n_sets) bool; report : both as `gene_set_mask` returns them.
+    """
+    in_a_set = mask.any(1)
+    share = report["covered"] / report["size"]
+    worst = share[report["kept"]].idxmin()
+    return {
+        "vocabulary": vocabulary,
+        "sets": {"read": len(report), "kept": int(report["kept"].sum())},
+        "sets_left_out": report.loc[~report["kept"], "set"].tolist(),
+        "genes_of_sets": {"mean_share_found": float(share.mean()), "worst_kept_set": str(report["set"][worst])}
+        | {"worst_kept_share": float(share[worst])},
+        "variables": {"all": len(mask), "in_a_set": int(in_a_set.sum()), "in_no_set": int((~in_a_set).sum())},
+    }
+
+
 def gene_set_mask(
     sets: Mapping[str, Sequence[str]], symbols: Sequence[str], min_genes: int, name: str = "gene sets"
 ) -> tuple[np.ndarray, list[str], pd.DataFrame]:
@@ -56,7 +119,7 @@ def gene_set_mask(
     Parameters
     ----------
     sets : name -> genes.
-    symbols : (n_vars,) gene symbols of the data, in the order of its variables.
+    symbols : (n_vars,) gene symbols of the data, in the order of its variables, or other names (`names_for_sets`).
     min_genes : a set of which fewer genes are among `symbols` is left out.
     name : where the sets come from (the GMT file), for messages.
 
@@ -70,8 +133,10 @@ def gene_set_mask(
     ------
     DataError : if no gene of any set is among `symbols`, or no set has `min_genes` of them.
     """
-    position = {symbol: i for i, symbol in enumerate(symbols)}
-    members = {key: [position[gene] for gene in genes if gene in position] for key, genes in sets.items()}
+    position: dict[str, list[int]] = {}
+    for i, symbol in enumerate(symbols):  # several variables can have one Entrez id: a set has them all
+        position.setdefault(symbol, []).append(i)
+    members = {key: [i for gene in genes for i in position.get(gene, ())] for key, genes in sets.items()}
     if not any(members.values()):
         examples = list(islice((gene for genes in sets.values() for gene in genes), 3))
         raise DataError(
@@ -82,7 +147,7 @@ def gene_set_mask(
         {
             "set": list(sets),
             "size": [len(genes) for genes in sets.values()],
-            "covered": [len(set(rows)) for rows in members.values()],
+            "covered": [sum(gene in position for gene in genes) for genes in sets.values()],
         }
     )
     report["kept"] = report["covered"] >= min_genes

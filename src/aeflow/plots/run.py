@@ -33,13 +33,20 @@ def detection_figures(
         masks = task_rows(obs, task, view, name)
         columns = score_columns(scores)
         pairs = {c: labelled(scores[c].to_numpy(), masks["normal"], masks["anomaly"]) for c in columns}
-        control = None
+        control, control_name = None, ""
         if "control" in task:
+            control_name = " vs ".join(_words(task["control"][side]) for side in ("negative", "positive"))
             sides = masks["control_negative"], masks["control_positive"]
             control = {c: labelled(scores[c].to_numpy(), *sides) for c in columns}
         title = f"{name}: {model['model']} trained on {model['view']}, seed {model['seed']}"
-        figures[f"roc_{name}"] = roc_curves(pairs, origin=model["origin"], title=title, control=control)
+        figures[f"roc_{name}"] = roc_curves(
+            pairs, origin=model["origin"], title=title, control=control, control_name=control_name
+        )
     return figures
+
+
+def _words(where: Mapping[str, list]) -> str:
+    return " ".join(str(value) for values in where.values() for value in values)
 
 
 def training_figure(history: pd.DataFrame, model: Mapping[str, Any]) -> Figure:

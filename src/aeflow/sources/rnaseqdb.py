@@ -9,6 +9,8 @@ tissues : list of `CLUSTERS` keys; a tissue stands for its GTEx file(s) and the 
 matrices : list such as [kidney-gtex, kich-tcga, kich-tcga-t] (normal) limits the choice to these. Default all.
 gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default: clip at 2^20 for
     "normalized", whose ComBat left values up to 1e11; none for the other kinds.
+donors : whether to read sex and age bracket of GTEx's donors from the sheet of GTEx v8 (source gtex); they are blank
+    without it, and for TCGA. Default false.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ OBS_COLUMNS = (
     "sample_type_code",
     "centre",
     "source_file",
+    "sex",
+    "age_bracket",
 )
 UNITS = {"expected_count": "counts", "unnormalized": "fpkm", "normalized": "fpkm"}
 CLUSTERS = {  # after RNAseqDB's configuration/tissue-conf.txt: what was corrected together; GTEx tissues, TCGA projects
@@ -66,6 +70,7 @@ TISSUES = {  # one word per organ over both studies, where it is not the cluster
 STEM = re.compile(r"(?P<project>[a-z_]+)-rsem-(?:count|fpkm)-(?P<part>gtex|tcga|tcga-t)")
 ID_COLUMNS = ("Hugo_Symbol", "Entrez_Gene_Id")
 DEFAULT = "default"
+DONORS = "gtex:gtex_analysis_v8/annotations/GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"
 DEFAULT_GATES = {"normalized": {"max_value": 2**20, "action": "clip"}}
 
 
@@ -74,10 +79,12 @@ def matrices(
     tissues: Sequence[str] | None = None,
     matrices: Sequence[str] | None = None,
     gate: Mapping[str, Any] | str | None = DEFAULT,
+    donors: bool = False,
 ) -> dict[str, str]:
     """Return {"{kind}/{file stem}": path in the repository} of the files the options choose.
 
-    Raises ConfigError, naming the option and the value, for what does not exist. `gate` plays no part here.
+    A path that begins with ``gtex:`` is a file of source gtex. Raises ConfigError, naming the option and the value, for
+    what does not exist. `gate` plays no part here.
     """
     from aeflow.registry import known_files
 
@@ -97,13 +104,15 @@ def matrices(
             raise ConfigError(f"matrices: {short!r} does not exist for these tissues; there are {', '.join(chosen)}")
     if not chosen or (matrices is not None and not len(matrices)):
         raise ConfigError(f"tissues: {tissues!r}, matrices: {matrices!r}: no file is left")
-    return dict(value for short, value in chosen.items() if matrices is None or short in matrices)
+    files = dict(value for short, value in chosen.items() if matrices is None or short in matrices)
+    return files | ({"donors": DONORS} if donors else {})
 
 
 def convert(path: Path, out: Path) -> None:
     """Write one gzipped matrix as Parquet: symbol, entrez_id (0 = none), one float32 column per sample; genes in rows.
 
-    Uncompressed, because zstd would save a third of the space and take twice the time to write.
+    Uncompressed, because zstd would save a third of the space and take twice the time to write. GTEx's donor sheet is
+    written as text.
 
     Raises
     ------
@@ -113,9 +122,13 @@ def convert(path: Path, out: Path) -> None:
     import polars as pl
 
     from aeflow.expression.barcodes import parse_barcode
+    from aeflow.expression.donors import convert_donors
     from aeflow.expression.tsv import read_header, read_matrix
     from aeflow.files import atomic_path
 
+    if Path(path).name == Path(DONORS).name:
+        convert_donors(path, out)
+        return
     for column, sample_id in enumerate(read_header(path)[len(ID_COLUMNS) :], start=len(ID_COLUMNS) + 1):
         parse_barcode(sample_id, f"{path}: line 1, column {column}")
     frame = read_matrix(path, ID_COLUMNS)
@@ -141,6 +154,7 @@ def unify(
     tissues: Sequence[str] | None = None,
     matrices: Sequence[str] | None = None,
     gate: Mapping[str, Any] | str | None = DEFAULT,
+    donors: bool = False,
 ) -> Cohort:
     """Return the aligned cohort of converted `files`, {"{kind}/{file stem}": Parquet path}.
 
@@ -152,16 +166,29 @@ def unify(
     DataError : naming the file, for a sample in two files, a barcode that contradicts its file, values that contradict
         the unit, or no gene in common.
     """
+    from aeflow.expression.donors import read_donors
+
     _check_kind(kind)
     if gate == DEFAULT:
         gate = DEFAULT_GATES.get(kind)
-    return unify_matrices(files, UNITS[kind], gate, origin="real", kind=kind)
+    people = read_donors(files["donors"]) if donors else {}
+    files = {name: path for name, path in files.items() if name != "donors"}
+    return unify_matrices(files, UNITS[kind], gate, origin="real", kind=kind, donors=people)
 
 
 def unify_matrices(
-    files: Mapping[str, Path], unit: str, gate: Mapping[str, Any] | None, *, origin: str, kind: str
+    files: Mapping[str, Path],
+    unit: str,
+    gate: Mapping[str, Any] | None,
+    *,
+    origin: str,
+    kind: str,
+    donors: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Cohort:
-    """Return the cohort of matrices in RNAseqDB's layout, real or simulated; `origin` says which."""
+    """Return the cohort of matrices in RNAseqDB's layout, real or simulated; `origin` says which.
+
+    `donors` gives sex and age_bracket by donor id; those of others are blank.
+    """
     import pandas as pd
 
     from aeflow.cohort import Cohort, dropped_frame
@@ -175,6 +202,8 @@ def unify_matrices(
     labels = {name: label_of(name) for name in sorted(files)}
     axes = [align.read_axes(name, Path(files[name]), label.source_file) for name, label in labels.items()]
     obs, dropped_obs = sample_sheet(axes, labels)
+    for column in ("sex", "age_bracket"):
+        obs[column] = [(donors or {}).get(donor, {}).get(column, "") for donor in obs["donor_id"]]
     symbols, entrez, dropped_var, n_union = align.common_genes(axes)
     per_file: dict[str, dict[str, Any]] = {}
 

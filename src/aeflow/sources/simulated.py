@@ -46,6 +46,8 @@ OBS_COLUMNS = (  # those of rnaseqdb, spelled out because the configuration is c
     "sample_type_code",
     "centre",
     "source_file",
+    "sex",
+    "age_bracket",
 )
 PROJECTS = {  # tissue -> GTEx file, TCGA project; without salivary gland, which TCGA has no match for
     "prostate": ("prostate", "prad"),

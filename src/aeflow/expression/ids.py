@@ -1,0 +1,183 @@
+"""Gene names: Ensembl ids of any release, and symbols of any year, to the symbols approved today.
+
+The stated table is HGNC's complete set. A gene gets its symbol by the first of these rules that applies:
+
+1. its Ensembl id is that of an approved gene;
+2. its name is an approved symbol;
+3. its name is a previous symbol of exactly one approved gene;
+4. its name is no previous symbol and an alias of exactly one approved gene.
+
+A name that is a previous symbol of several genes, or only an alias of several, is ambiguous: the gene is dropped and
+logged. A name that HGNC does not know (clone names, mostly) stays. Genes of one symbol are summed in linear space.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aeflow.errors import DataError
+
+ENSEMBL = re.compile(r"ENSG(?P<number>R?\d+)(\.\d+)?(?P<par>_PAR_Y)?")
+PAR_Y = "_PAR_Y"
+HGNC_COLUMNS = ("symbol", "status", "alias_symbol", "prev_symbol", "entrez_id", "ensembl_gene_id")
+RULES = ("ensembl id", "approved symbol", "previous symbol", "alias", "unknown name kept", "ambiguous")
+
+
+def stable_id(ensembl_id: str, where: str) -> str:
+    """Return an Ensembl gene id without its version, and with ``_PAR_Y`` where it is the copy on chromosome Y.
+
+    Cut at the first dot, ``ENSG00000228572.7_PAR_Y`` would collide with the copy on X. GENCODE up to release 24 wrote
+    these genes ``ENSGR0000228572``, an R for the first 0. DataError beginning with `where` for anything else.
+    """
+    match = ENSEMBL.fullmatch(ensembl_id)
+    if not match or len(match["number"]) != 11:
+        raise DataError(f"{where}: not an Ensembl gene id, found {ensembl_id!r}")
+    number = match["number"]
+    on_y = bool(match["par"]) or number.startswith("R")
+    return f"ENSG{number.replace('R', '0')}{PAR_Y if on_y else ''}"
+
+
+def stable_ids(ids: Sequence[str], where: str) -> np.ndarray:
+    """Return `stable_id` of each; DataError if two become the same."""
+    stable = pd.Series([stable_id(i, where) for i in ids], dtype=object)
+    twice = stable.duplicated()
+    if twice.any():
+        raise DataError(f"{where}: gene {stable[twice].iloc[0]!r} occurs more than once under different versions")
+    return stable.to_numpy()
+
+
+@dataclass
+class SymbolTable:
+    """HGNC's approved genes, by everything they are or were called; see the head of this file for the rules."""
+
+    entrez: dict[str, int | None] = field(default_factory=dict)
+    by_ensembl: dict[str, str] = field(default_factory=dict)
+    previous: dict[str, set[str]] = field(default_factory=dict)
+    alias: dict[str, set[str]] = field(default_factory=dict)
+
+    def resolve(self, name: str, ensembl: str = "") -> tuple[str, str, tuple[str, ...]]:
+        """Return (symbol, the rule of `RULES` that gave it, candidates if ambiguous); `ensembl` is a stable id."""
+        if symbol := self.by_ensembl.get(ensembl.removesuffix(PAR_Y)):
+            return symbol, "ensembl id", ()
+        if name in self.entrez:
+            return name, "approved symbol", ()
+        for rule, names in (("previous symbol", self.previous), ("alias", self.alias)):
+            found = tuple(sorted(names.get(name, ())))
+            if len(found) == 1:
+                return found[0], rule, ()
+            if found:
+                return name, "ambiguous", found
+        return name, "unknown name kept", ()
+
+
+def convert_hgnc(path: Path, out: Path) -> None:
+    """Write the columns `HGNC_COLUMNS` of HGNC's complete set (TSV) as Parquet; lists stay joined by ``|``."""
+    from aeflow.files import write_frame
+
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text: {error}") from error
+    reader = csv.DictReader(io.StringIO(text), delimiter="\t")
+    missing = [column for column in HGNC_COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(f"{path}: line 1: no column {missing[0]!r}; it has {', '.join(reader.fieldnames or ())[:200]}")
+    rows = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise DataError(f"{path}: line {reader.line_num}: not {len(reader.fieldnames or ())} cells")
+        rows.append({column: row[column].strip().strip('"') for column in HGNC_COLUMNS})
+        if not rows[-1]["symbol"]:
+            raise DataError(f"{path}: line {reader.line_num}, symbol: empty cell")
+        entrez = rows[-1]["entrez_id"]
+        if entrez and not entrez.isdecimal():
+            raise DataError(f"{path}: line {reader.line_num}, entrez_id: not a gene id, found {entrez!r}")
+    write_frame(pd.DataFrame(rows, columns=list(HGNC_COLUMNS)).astype("str"), out)
+
+
+def read_symbols(path: Path) -> SymbolTable:
+    """Return the table of a Parquet file that `convert_hgnc` wrote; only approved genes are in it."""
+    frame = pd.read_parquet(path)
+    frame = frame[frame["status"] == "Approved"]
+    if not len(frame) or frame["symbol"].duplicated().any():
+        twice = frame["symbol"][frame["symbol"].duplicated()]
+        raise DataError(f"{path}: " + (f"symbol {twice.iloc[0]!r} is approved twice" if len(twice) else "no gene"))
+    table = SymbolTable()
+    ensembl_owners: dict[str, set[str]] = {}
+    for row in frame.itertuples():
+        table.entrez[row.symbol] = int(row.entrez_id) if row.entrez_id else None
+        if row.ensembl_gene_id:
+            ensembl_owners.setdefault(row.ensembl_gene_id, set()).add(row.symbol)
+        for names, cell in ((table.previous, row.prev_symbol), (table.alias, row.alias_symbol)):
+            for name in filter(None, (part.strip() for part in cell.split("|"))):
+                names.setdefault(name, set()).add(row.symbol)
+    table.by_ensembl = {i: next(iter(owners)) for i, owners in ensembl_owners.items() if len(owners) == 1}
+    return table
+
+
+@dataclass
+class GeneNames:
+    """What the rows of a matrix are called.
+
+    `var` has one row per variable: var_id, symbol, entrez_id (Int64), ensembl_ids (joined by ``;``, in row order).
+    `groups` (rows,) gives the variable of each row, -1 where it is left out. `dropped` is for the drop log; `report`
+    counts how names were found and which were summed.
+    """
+
+    var: pd.DataFrame
+    groups: np.ndarray
+    dropped: list[tuple]
+    report: dict
+
+
+def name_genes(
+    ensembl: Sequence[str], names: Sequence[str], table: SymbolTable | None, source_file: str, wanted: set | None = None
+) -> GeneNames:
+    """Name the rows of a matrix and group those of one symbol, which are summed in linear space.
+
+    Parameters
+    ----------
+    ensembl : (rows,) stable ids; names : (rows,) symbols of the source.
+    table : HGNC's genes; None keeps the names of the source.
+    source_file : for the drop log.
+    wanted : stable ids to keep; others are logged as not in every matrix. None keeps all.
+    """
+    symbols, dropped, counts = [], [], dict.fromkeys(RULES, 0)
+    for gene, name in zip(ensembl, names, strict=True):
+        if wanted is not None and gene not in wanted:
+            dropped.append(("var", gene, "not in every matrix", 1.0, source_file))
+            symbols.append(None)
+            continue
+        symbol, rule, candidates = table.resolve(name, gene) if table else (name, "unknown name kept", ())
+        counts[rule] += 1
+        if candidates:
+            reason = f"{name} is ambiguous: it was or is a name of {', '.join(candidates)}"
+            dropped.append(("var", gene, reason, float(len(candidates)), source_file))
+        symbols.append(None if candidates else symbol)
+    kept = pd.Series(symbols, dtype=object)
+    order = sorted(set(kept.dropna()))
+    if not order:
+        raise DataError(f"{source_file}: no gene is left of {len(symbols)}")
+    groups = pd.Index(order).get_indexer(kept)
+    sizes = np.bincount(groups[groups >= 0], minlength=len(order))
+    members = pd.Series(np.asarray(ensembl, dtype=object)).groupby(groups).agg(";".join)
+    ids = pd.array([table.entrez.get(s) if table else None for s in order], dtype="Int64")
+    var = pd.DataFrame({"var_id": order, "symbol": order, "entrez_id": ids, "ensembl_ids": members.loc[0:].to_numpy()})
+    largest = sorted(((int(n), s) for n, s in zip(sizes, order, strict=True) if n > 1), reverse=True)[:20]
+    report = {
+        "rows": len(symbols),
+        "kept": len(order),
+        "symbols_of": "HGNC" if table else "the source",
+        "named_by": {rule: n for rule, n in counts.items() if n} if table else {"source": counts["unknown name kept"]},
+        "summed": {"symbols": int((sizes > 1).sum()), "rows": int(sizes[sizes > 1].sum())},
+        "largest_sums": [{"symbol": s, "rows": n} for n, s in largest],
+    }
+    return GeneNames(var, groups, dropped, report)

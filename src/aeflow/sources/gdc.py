@@ -1,0 +1,189 @@
+"""TCGA from the Genomic Data Commons: one STAR-count file per aliquot, chosen by a saved manifest.
+
+Two files, saved once and kept beside the configuration, say what there is:
+
+- the manifest, as the portal or the API (``return_type=manifest``) gives it: tab-separated, columns id, filename, md5,
+  size, state;
+- the metadata of the same files as JSON, because a count file does not say whose it is: the answer of
+  ``https://api.gdc.cancer.gov/files`` with ``fields=file_id,cases.project.project_id,cases.demographic.gender,
+  cases.demographic.age_at_index,associated_entities.entity_submitter_id`` ({"data": {"hits": [...]}}), or the list that
+  the portal's "Metadata" button saves.
+
+Options
+-------
+kind : "counts" (column unstranded) or "tpm" (column tpm_unstranded). Both linear.
+manifest, metadata : paths of the two files, relative to the working directory.
+tissues : list of words of expression/vocabulary.py. Default all. Files of other projects are not fetched.
+symbols : "source" (GENCODE's, as the files have them) or "hgnc" (today's, see expression/ids.py). Default source.
+gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aeflow.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from aeflow.cohort import Cohort
+    from aeflow.expression.manifest import Entry
+
+# The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
+
+KIND = "expression"
+OBS_COLUMNS = (
+    "sample_id",
+    "donor_id",
+    "study",
+    "tissue",
+    "condition",
+    "project",
+    "sample_type_code",
+    "centre",
+    "source_file",
+    "sex",
+    "age_bracket",
+    "collection_site",
+)
+VALUES = {"counts": "unstranded", "tpm": "tpm_unstranded"}
+HGNC = "hgnc:hgnc_complete_set.txt"
+
+
+def matrices(
+    kind: str,
+    manifest: str,
+    metadata: str,
+    tissues: Sequence[str] | None = None,
+    symbols: str = "source",
+    gate: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """Return {file id: file id} of the count files of the manifest; ConfigError for a bad option or manifest.
+
+    A path that begins with ``hgnc:`` is a file of source hgnc. `gate` plays no part here.
+    """
+    from aeflow.expression.manifest import read_entries
+
+    _check_options(kind, tissues, symbols)
+    files = {entry.file_id: entry.file_id for entry in read_entries(manifest, metadata, tissues)}
+    return files | ({"hgnc": HGNC} if symbols == "hgnc" else {})
+
+
+def convert(path: Path, out: Path) -> None:
+    """Write one count file as Parquet: gene_id, symbol, unstranded, tpm_unstranded; its md5 and gene model beside it.
+
+    Raises
+    ------
+    DataError : naming file and line, for anything but STAR counts with gene names (GDC release 32 and later).
+    """
+    from aeflow.expression import ids, star
+
+    if Path(path).name == HGNC.partition(":")[2]:
+        ids.convert_hgnc(path, out)
+    else:
+        star.convert_star(path, out)
+
+
+def unify(
+    files: Mapping[str, Path],
+    kind: str,
+    manifest: str,
+    metadata: str,
+    tissues: Sequence[str] | None = None,
+    symbols: str = "source",
+    gate: Mapping[str, Any] | None = None,
+) -> Cohort:
+    """Return the cohort of converted `files`: samples ordered by barcode, genes by symbol, those of one summed.
+
+    Of several aliquots of one sample the one whose barcode sorts last is kept.
+
+    Raises
+    ------
+    DataError : a file whose bytes are not those of the manifest, files of different gene models, values that contradict
+        `kind`, no sample left.
+    """
+    from aeflow.expression import assemble, ids, quality
+
+    _check_options(kind, tissues, symbols)
+    quality.check_gate(gate)
+    obs, chosen, dropped, model = samples(files, kind, manifest, metadata, tissues)
+    table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
+    X, genes = assemble.stack(chosen, obs, table, kind)
+    dropped = [*dropped, *genes.dropped]
+    obs = obs[list(OBS_COLUMNS)]
+    return assemble.finish(X, obs, genes, dropped, unit=kind, kind=kind, gate=gate, gene_model=model)
+
+
+def samples(
+    files: Mapping[str, Path], kind: str, manifest: str, metadata: str, tissues: Sequence[str] | None, prefix: str = ""
+) -> tuple[pd.DataFrame, dict[str, Path], list[tuple], str]:
+    """Return obs (with matrix and column, for `assemble.stack`), the files, what is left out, and the gene model.
+
+    `prefix` stands before the file ids in the keys of `files`.
+    """
+    from aeflow.expression import sheets, star
+    from aeflow.expression.manifest import read_entries
+
+    rows, dropped, chosen, models = [], [], {}, {}
+    for entry in sorted(read_entries(manifest, metadata, tissues), key=lambda entry: entry.sample_id):
+        name = f"{prefix}{entry.file_id}"
+        md5, model = star.provenance(files[name])
+        if md5 != entry.md5:
+            raise DataError(
+                f"{entry.file_id}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}; "
+                "delete the file to fetch it again"
+            )
+        models.setdefault(model, entry.file_id)
+        row, reason = _row(entry)
+        if reason:
+            dropped.append(("obs", entry.sample_id, reason, float("nan"), entry.file_id))
+        else:
+            rows.append(row | {"matrix": name, "column": VALUES[kind], "source_file": entry.file_id})
+            chosen[name] = files[name]
+    if len(models) > 1:
+        raise DataError("files of different gene models: " + ", ".join(f"{m!r} in {f}" for m, f in models.items()))
+    obs, dropped = sheets.one_per_piece(rows, dropped, f"manifest {manifest}")
+    if obs["sample_id"].duplicated().any():
+        twice = obs[obs["sample_id"].duplicated(keep=False)].iloc[:2]
+        raise DataError(f"aliquot {twice['sample_id'].iloc[0]} is in two files: {', '.join(twice['source_file'])}")
+    return obs, chosen, dropped, next(iter(models))
+
+
+def _row(entry: Entry) -> tuple[dict[str, str], str]:
+    """Return (row of obs, "") or ({}, why the aliquot is left out)."""
+    from aeflow.expression import barcodes, vocabulary
+
+    match = barcodes.TCGA.fullmatch(entry.sample_id)
+    if match and match["code"] not in barcodes.CONDITIONS:
+        code = match["code"]
+        return {}, "control analyte" if code == "20" else f"sample type code {code} is neither tumour nor normal"
+    barcode = barcodes.parse_barcode(entry.sample_id, f"file {entry.file_id}")
+    if barcode.study != "TCGA":
+        raise DataError(f"file {entry.file_id}: sample {entry.sample_id!r} is not TCGA's")
+    return {
+        "sample_id": entry.sample_id,
+        "donor_id": barcode.donor_id,
+        "study": "TCGA",
+        "tissue": vocabulary.tcga_tissue(entry.project, entry.file_id),
+        "condition": barcode.condition,
+        "project": entry.project,
+        "sample_type_code": barcode.sample_type_code,
+        "centre": barcode.centre,
+        "sex": entry.sex,
+        "age_bracket": "" if entry.age is None else f"{entry.age // 10 * 10}-{entry.age // 10 * 10 + 9}",
+        "collection_site": barcode.donor_id.split("-")[1],
+        "piece": barcode.piece,
+    }, ""
+
+
+def _check_options(kind: str, tissues: Sequence[str] | None, symbols: str) -> None:
+    from aeflow.expression.vocabulary import check_tissues
+
+    if kind not in VALUES:
+        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(VALUES)}")
+    if symbols not in ("source", "hgnc"):
+        raise ConfigError(f"symbols: {symbols!r} does not exist; known: source, hgnc")
+    check_tissues(tissues)
