@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format ui lock clean
+.PHONY: help setup demo test lint format bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,10 @@ format: setup ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+bench: setup ## measure conversion beside pandas and zcat, and time and memory at Toil's shape (a few minutes)
+	@$(BIN)/python tests/bench/convert.py
+	@$(BIN)/python tests/bench/toil.py
 
 ui: $(DB) setup ## MLflow UI on 127.0.0.1:PORT over what was logged; Ctrl-C ends it
 	@echo "MLflow UI: http://127.0.0.1:$(PORT) (ready after about 10 s, Ctrl-C ends it)"

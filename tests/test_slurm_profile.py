@@ -1,4 +1,4 @@
-"""The Slurm profile, without Slurm: what it submits, and that a run finishes. About 20 s.
+"""The Slurm profile, without Slurm: what it submits, and that a run finishes. About 25 s.
 
 A stand-in `sbatch` on PATH notes its options and runs the jobs here. It proves the submit lines and the profile's keys,
 not what a real scheduler does with them.
@@ -109,9 +109,10 @@ def test_retry_is_a_new_job_with_more(cluster):
 
 
 def test_jobs_can_be_found(cluster):
-    """Breaks if `scancel` by name prefix, as docs/cluster.md says it, would miss jobs."""
-    prefix = profile("slurm")["slurm-jobname-prefix"]
-    assert all(s["job_name"].startswith(f"{prefix}_") for s in cluster[1])
+    """Breaks if `scancel` by the name in the run's log, as docs/cluster.md says it, would miss jobs."""
+    logs = "\n".join(path.read_text() for path in (cluster[2] / ".snakemake" / "log").glob("*.log"))
+    (name,) = set(re.findall(r"SLURM run ID: (aeflow_\S+)$", logs, flags=re.MULTILINE))
+    assert {s["job_name"] for s in cluster[1]} == {name}
     assert all(s["requeue"] for s in cluster[1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
@@ -100,6 +100,23 @@ def _known(value: str, names: Iterable[str], key: str) -> None:
         close = difflib.get_close_matches(value, names, 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
+
+
+def correction_modules(dataset: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the modules of a dataset's correction, which are imported by name: its method and those it is made of."""
+
+    def named(node: Any) -> Iterator[str]:
+        if isinstance(node, Mapping):
+            if "method" in node:
+                yield node["method"]
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                yield from named(child)
+
+    methods = constant("aeflow.correction", "METHODS")
+    names = dict.fromkeys(named(config["datasets"][dataset]["correct"]))
+    return [f"aeflow.correction.{methods[name].split(':')[0]}" for name in names]
 
 
 def kind(dataset: str, config: Mapping[str, Any]) -> str:

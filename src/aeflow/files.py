@@ -7,11 +7,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROW_GROUP = 4096  # rows; small enough to stream a wide table, large enough to compress well
 
@@ -31,6 +30,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
     """Write an annotation or result frame as zstd Parquet without its index."""
+    import pyarrow as pa  # here, because downloads and conversions need none of it
+    import pyarrow.parquet as pq
+
     with atomic_path(path) as tmp:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         pq.write_table(table, tmp, compression="zstd", row_group_size=ROW_GROUP)

@@ -40,6 +40,7 @@ rule convert:
         "logs/convert/{source}/{name}.log",
     benchmark:
         "benchmarks/convert/{source}/{name}.tsv"
+    threads: 2
     resources:
         mem_mb=2000,
     params:
@@ -79,7 +80,7 @@ rule preprocess:
         obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
         var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
         quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
-        code=code("aeflow.preprocess", "aeflow.table"),
+        code=lambda w: code("aeflow.preprocess", "aeflow.table", *aeflow_config.correction_modules(w.dataset, config)),
     output:
         X_train=f"{DATASET}/X_train.parquet",
         X_val=f"{DATASET}/X_val.parquet",

@@ -99,7 +99,11 @@ rule probe:
         quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
         dataset_var=f"{DATASET}/var.parquet",
         correction=f"{DATASET}/correction.safetensors",
-        code=code("aeflow.evaluation.probe_dataset", "aeflow.plots.probes"),
+        code=lambda w: code(
+            "aeflow.evaluation.probe_dataset",
+            "aeflow.plots.probes",
+            *aeflow_config.correction_modules(w.dataset, config),
+        ),
     output:
         parquet="results/comparison/{dataset}/probes.parquet",
         csv=report(

@@ -39,14 +39,14 @@ def cohort_pca(
     figure, axes = new_figure(3.8 * len(columns), 3.9 + 0.17 * n_lines, 1, len(columns), sharex=True, sharey=True)
     order = np.random.default_rng(0).permutation(len(z))  # else the last group would cover the others
     for ax, column in zip(axes[0], columns, strict=True):
-        _panel(ax, z[order], obs[column].astype(str).to_numpy()[order], column)
+        panel(ax, z[order], obs[column].astype(str).to_numpy()[order], column)
         ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")
     axes[0][0].set_ylabel(f"component 2 ({share[1]:.0f} %)")
     put_title(figure, f"{title}: {len(X)} observations, {X.shape[1]} variables, {unit_text(unit)}", origin)
     return figure
 
 
-def _panel(ax, z: np.ndarray, groups: np.ndarray, column: str) -> None:
+def panel(ax, z: np.ndarray, groups: np.ndarray, column: str) -> None:
     names, counts = np.unique(groups, return_counts=True)
     styles = group_styles(list(names))
     for name, count in zip(names, counts, strict=True):

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
-from aeflow.plots.cohort import _panel
+from aeflow.plots.cohort import panel
 from aeflow.plots.style import GREY, group_styles, new_figure, put_title, styled, unit_text
 
 NAMES = {
@@ -59,7 +59,7 @@ def probe_pca(
         pca = PCA(n_components=2, svd_solver="randomized", random_state=0).fit(X)
         z, share = pca.transform(X)[order], 100 * pca.explained_variance_ratio_
         for ax, column in zip(axes[i], columns, strict=True):
-            _panel(ax, z, obs[column].astype(str).to_numpy()[order], column)
+            panel(ax, z, obs[column].astype(str).to_numpy()[order], column)
             ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")
             if i < len(stages) - 1:
                 ax.get_legend().remove()
@@ -79,13 +79,13 @@ def probe_figure(probes: pd.DataFrame, title: str, origin: str) -> Figure:
         named in its panel.
     """
     stages = list(dict.fromkeys(probes["stage"]))
-    panel = probes["target"].mask(probes["probe"] == "silhouette", "silhouette")  # another scale, its own panel
-    rows = {p: _rows_of(probes[panel.isin(p[2]) & probes["mean"].notna()]) for p in PANELS}
+    panels = probes["target"].mask(probes["probe"] == "silhouette", "silhouette")  # another scale, its own panel
+    rows = {p: _rows_of(probes[panels.isin(p[2]) & probes["mean"].notna()]) for p in PANELS}
     tallest = max(len(found) for found in rows.values())
     height = 2.4 + max(tallest, 3) * (0.34 + 0.09 * len(stages))
     figure, axes = new_figure(12.5, height, 1, len(PANELS), gridspec_kw={"width_ratios": (1.2, 1.2, 0.7)})
     for ax, (spec, found) in zip(axes[0], rows.items(), strict=True):
-        _dots(ax, probes[panel.isin(spec[2])], found, group_styles(stages))
+        _dots(ax, probes[panels.isin(spec[2])], found, group_styles(stages))
         ax.set_ylim(max(tallest, 1) - 0.45, -0.55)  # the same distance between rows in every panel
         ax.set(title=spec[0], xlabel=spec[1], xlim=spec[4])
         if spec[3] is not None:
