@@ -7,7 +7,7 @@ min_version("9.0")
 # a --configfile replaces the demo's configuration; it is never mixed with it
 if "cohorts" not in config:
 
-    configfile: workflow.basedir + "/config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

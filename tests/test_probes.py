@@ -188,7 +188,7 @@ def test_test_rows_change_no_fitted_part():
     X, train = expression(OBS), np.arange(len(OBS)) % 3 > 0
     changed = X.copy()
     changed[~train] = 100 * np.random.default_rng(2).random((int((~train).sum()), N_VARS))
-    a, b = (FoldData(x, train, ~train, 30, 5, 0) for x in (X, changed))
+    a, b = (FoldData(x, train, ~train, 5, 0) for x in (X, changed))
     for part in ("selected", "standardised", "components", "zeros", "ties"):
         assert np.array_equal(getattr(a, part)[0], getattr(b, part)[0]), part
         assert not np.array_equal(getattr(a, part)[1], getattr(b, part)[1]), part

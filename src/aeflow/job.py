@@ -30,7 +30,7 @@ class Job:
         if not torch.cuda.is_available():
             raise RuntimeError(
                 f"resources: gpu={self.gpu}, but torch {torch.__version__} finds no CUDA device on this node; "
-                "set training.gpu to 0 for CPU"
+                "set the key gpu to 0 for CPU"
             )
         torch.use_deterministic_algorithms(True)
         return torch.device("cuda")

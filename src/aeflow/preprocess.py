@@ -5,8 +5,8 @@ training rows that `fit_on` allows, and applied to every row.
 
     normalise   per observation: none | cpm | upper_quartile
     log2p1      log2(x + 1)
-    correct *   between studies: any method of aeflow.correction
     select *    variables of largest median absolute deviation
+    correct *   between studies: any method of aeflow.correction
     scale *     none | standard (centre and divide by the standard deviation)
 """
 
@@ -158,12 +158,12 @@ def preprocess(
         if unit not in LOG_UNITS:
             raise ConfigError(f"log2p1: true, but the cohort's unit is {unit!r}; known: {', '.join(LOG_UNITS)}")
         X, unit = np.log2(X + np.float32(1)), LOG_UNITS[unit]
+    keep = fit_selection(X[fit_rows], options["n_top_vars"])
+    X = X[:, keep]
     correction = correct(X, table.obs, fit_rows, options["correct"])
     if correction:
         labels = table.obs[correction.labels].to_numpy()
         X, unit = correction.apply(X, table.obs["study"].to_numpy(), labels), "log2_corrected"
-    keep = fit_selection(X[fit_rows], options["n_top_vars"])
-    X = X[:, keep]
     centre, scale = fit_scale(X[fit_rows], options["scale"])
     if options["scale"] != "none":
         X = ((X - centre) / scale).astype(np.float32)

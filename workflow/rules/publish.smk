@@ -105,6 +105,6 @@ rule log_run:
         "benchmarks/log_run.tsv"
     params:
         uri=config["tracking"].get("uri"),
-        folder="results/mlflow",
+        folder=lambda w, output: os.path.dirname(output.logged),
     script:
         "../scripts/log_run.py"

@@ -14,7 +14,7 @@ rule train:
         code=lambda w: code(
             "aeflow.training",
             "aeflow.run_folder",
-            "aeflow.models." + config["models"][w.model]["architecture"].split(".")[0],
+            f"aeflow.models.{config['models'][w.model]['architecture'].split('.')[0]}",
         ),
     output:
         weights=f"{RUN}/model.safetensors",

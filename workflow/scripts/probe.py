@@ -25,5 +25,5 @@ with atomic_path(out.csv) as tmp:
     probes.to_csv(tmp, index=False)
 save(probe_figure(probes, f"{title}: what classifiers tell of left-out donors", origin), out.figure)
 keep = table.var["var_id"].isin(pd.read_parquet(inputs.dataset_var)["var_id"]).to_numpy()
-shown = {k: v[:, keep] for k, v in stages(X, table.obs, entry, load_correction(inputs.correction)).items()}
+shown = stages(X[:, keep], table.obs, entry, load_correction(inputs.correction))
 save(probe_pca(shown, table.obs, unit=unit, origin=origin, title=title), out.pca)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aeflow.preprocess import fit_scale, fit_selection
+from aeflow.preprocess import fit_scale
 
 N_TREES = 300
 N_NEIGHBOURS = 5
@@ -33,14 +33,13 @@ class FoldData:
     X: np.ndarray
     train: np.ndarray
     test: np.ndarray
-    n_top_vars: int | None
     n_components: int
     seed: int
 
     @cached_property
     def selected(self) -> tuple[np.ndarray, np.ndarray]:
-        """Training and test rows of the variables that vary most among training rows."""
-        keep = fit_selection(self.X[self.train], self.n_top_vars)
+        """Training and test rows of the variables that vary among training rows."""
+        keep = np.ptp(self.X[self.train], axis=0) > 0
         return self.X[np.ix_(self.train, keep)], self.X[np.ix_(self.test, keep)]
 
     @cached_property
@@ -60,12 +59,12 @@ class FoldData:
 
     @cached_property
     def zeros(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where a value is exactly zero, for all variables."""
+        """Where a value is exactly zero."""
         return self._pattern(self.X[self.train] == 0, self.X[self.test] == 0)
 
     @cached_property
     def ties(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where a value is shared by some training rows, for all variables: zeros that a correction has moved."""
+        """Where a value is shared by some training rows: zeros that a correction has moved."""
         train, test = self.X[self.train], self.X[self.test]
         shared = np.zeros(train.shape, dtype=bool), np.zeros(test.shape, dtype=bool)
         for j, column in enumerate(np.sort(train, axis=0).T):

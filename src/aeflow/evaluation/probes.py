@@ -23,6 +23,7 @@ import pandas as pd
 
 from aeflow.errors import DataError
 from aeflow.evaluation.classifiers import FoldData, measure
+from aeflow.preprocess import fit_selection
 
 log = logging.getLogger(__name__)
 COLUMNS = ("stage", "target", "probe", "permuted", "mean", "sd", "n_splits", "n_obs", "note")
@@ -90,8 +91,8 @@ def study_probes(
         normals are compared with each other, as tissues that differ by study (salivary gland, head and neck) need.
     n_splits : of StratifiedGroupKFold; lowered, with a warning and a note, where a class has fewer donors.
     n_components : of the PCA of standardised variables.
-    n_top_vars : variables of largest median absolute deviation that classifiers see, chosen in each fold; None: all.
-        The probes "zeros" and "ties" see all variables.
+    n_top_vars : variables of largest median absolute deviation over the training normals of a fold, before correction;
+        None: all.
     correction : fit(X, batch, labels) -> object with apply(X, batch, labels); None leaves X as it is.
     sees_all_rows : fit the correction once on every row, test rows and tumours included, as some published protocols
         do; the note says so.
@@ -125,14 +126,16 @@ def study_probes(
     blind: set[tuple[str, str]] = set()
     whole = correction(X, study, obs[labels].to_numpy()).apply(X, study, obs[labels].to_numpy()) if sees_all_rows else X
     for train, test in folds:
-        corrected = whole
+        fit_rows, label = train & normal, obs[labels].to_numpy()
+        keep = fit_selection(X[fit_rows], n_top_vars)  # before the correction, as in preprocess
+        corrected = whole[:, keep]
         if correction is not None and not sees_all_rows:
-            fit_rows, label = train & normal, obs[labels].to_numpy()
-            corrected = correction(X[fit_rows], study[fit_rows], label[fit_rows]).apply(X, study, label)
+            fitted = correction(X[np.ix_(fit_rows, keep)], study[fit_rows], label[fit_rows])
+            corrected = fitted.apply(X[:, keep], study, label)
         for target, shuffled in zip(targets, permuted, strict=True):
             if target.impossible:
                 continue
-            data = FoldData(corrected, train & target.rows, test & target.rows, n_top_vars, n_components, seed)
+            data = FoldData(corrected, train & target.rows, test & target.rows, n_components, seed)
             for probe in PROBES[target.name]:
                 for which in (target, shuffled):
                     key = (target.name, probe, which is shuffled)
