@@ -86,6 +86,7 @@ def test_a_study_detector_is_exposed_by_its_control():
     masks = task_rows(sheet(), TUMOUR, NORMAL, "tumour")
     assert (masks["normal"].sum(), masks["anomaly"].sum()) == (6, 3)
     study = pd.DataFrame({"deviation/study": (sheet()["study"] == "TCGA").astype(float)})
+    assert masks["calibration"].tolist() == [True, False, False, False] * 2 + [False] * 4
     metrics = anomaly_metrics(study, masks)
     assert metrics["deviation/study/auroc"] == pytest.approx(0.75)
     assert metrics["deviation/study/control_auroc"] == 1.0
@@ -93,6 +94,16 @@ def test_a_study_detector_is_exposed_by_its_control():
     metrics = anomaly_metrics(tumour, masks)
     assert metrics["deviation/tumour/auroc"] == 1.0
     assert metrics["deviation/tumour/control_auroc"] == 0.5
+
+
+def test_false_alarms_of_either_study():
+    """Breaks if the threshold comes from test rows, or the alarm rates of the two studies are mixed up."""
+    masks = task_rows(sheet(), TUMOUR, NORMAL, "tumour")
+    # validation normals (rows 0 and 4) have 1 and 2: the 95 % quantile is 1.95
+    scores = pd.DataFrame({"deviation/x": [1.0, 0, 0, 3, 2.0, 3, 3, 3, 9, 9, 9, 9]})
+    metrics = anomaly_metrics(scores, masks)
+    assert metrics["deviation/x/control_negative_alarms"] == pytest.approx(1 / 3)
+    assert metrics["deviation/x/control_positive_alarms"] == 1.0
 
 
 def test_task_without_anomalies_is_refused():

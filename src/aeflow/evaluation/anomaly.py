@@ -10,11 +10,15 @@ import pandas as pd
 from aeflow.errors import DataError
 from aeflow.views import rows_of
 
+FALSE_ALARMS = 0.05  # share of calibration rows above the threshold of the control's alarm rates
 OUTSIDE_VIEW = "outside_view"  # task.anomaly: every test row that the run's view does not allow
 
 
 def task_rows(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str) -> dict[str, np.ndarray]:
-    """Return masks (n_obs,) of test rows: normal, anomaly and, where the task has one, its control's two groups."""
+    """Return masks (n_obs,) of test rows: normal, anomaly and, where the task has one, its control's two groups.
+
+    "calibration" are normal validation rows of the view: neither trained on nor tested, they set thresholds.
+    """
     normal = rows_of(obs, task.get("normal", view), f"task {name}, normal")
     if task["anomaly"] == OUTSIDE_VIEW:
         anomaly = ~rows_of(obs, view, f"task {name}, view")
@@ -23,13 +27,16 @@ def task_rows(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], na
     masks = {"normal": normal, "anomaly": anomaly}
     for side, where in task.get("control", {}).items():
         masks[f"control_{side}"] = rows_of(obs, where, f"task {name}, control.{side}")
+    calibration = normal & rows_of(obs, view, f"task {name}, view") & (obs["split"] == "val").to_numpy()
     masks = {key: mask & (obs["split"] == "test").to_numpy() for key, mask in masks.items()}
     empty = [key for key, mask in masks.items() if not mask.any()]
     if empty:
         raise DataError(f"task {name}: no test row is {empty[0]}; the test split has {(obs['split'] == 'test').sum()}")
     if (masks["normal"] & masks["anomaly"]).any():
         raise DataError(f"task {name}: {(masks['normal'] & masks['anomaly']).sum()} test rows are normal and anomaly")
-    return masks
+    if "control" in task and not calibration.any():
+        raise DataError(f"task {name}: no validation row of the view is normal, so there is no threshold for alarms")
+    return masks | {"calibration": calibration}
 
 
 def labelled(scores: np.ndarray, negative: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,10 +46,11 @@ def labelled(scores: np.ndarray, negative: np.ndarray, positive: np.ndarray) -> 
 
 
 def anomaly_metrics(scores: pd.DataFrame, masks: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return {score}/auroc, auprc and control_auroc for every score column of `scores` (rows as in the masks).
+    """Return {score}/auroc, auprc and control metrics for every score column of `scores` (rows as in the masks).
 
     control_auroc is the AUROC of the same score for the control's positive against its negative group, e.g. normal
-    TCGA against normal GTEx: near 0.5 when the score does not detect the study.
+    TCGA against normal GTEx: near 0.5 when the score does not detect the study. control_negative_alarms and
+    control_positive_alarms are the shares of the two groups above the threshold that 5 % of calibration rows exceed.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -54,6 +62,9 @@ def anomaly_metrics(scores: pd.DataFrame, masks: dict[str, np.ndarray]) -> dict[
         if "control_positive" in masks:
             control = labelled(scores[name].to_numpy(), masks["control_negative"], masks["control_positive"])
             metrics[f"{name}/control_auroc"] = float(roc_auc_score(*control))
+            threshold = np.quantile(scores[name][masks["calibration"]], 1 - FALSE_ALARMS)
+            for side in ("control_negative", "control_positive"):
+                metrics[f"{name}/{side}_alarms"] = float((scores[name][masks[side]] > threshold).mean())
     return metrics
 
 

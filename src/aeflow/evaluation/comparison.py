@@ -13,7 +13,14 @@ from aeflow.errors import DataError
 
 BASELINE = "pca"  # name of the model every other one is compared with
 LOWER_IS_BETTER = ("mse", "neg_log_likelihood")
-NEUTRAL = ("control_auroc", "n_normal", "n_anomaly", "sd_ratio")  # neither large nor small is good
+NEUTRAL = (
+    "control_auroc",
+    "control_negative_alarms",
+    "control_positive_alarms",
+    "n_normal",
+    "n_anomaly",
+    "sd_ratio",
+)  # neither large nor small is good
 CONFIDENCE = 0.95
 CONTROL_MARGIN = 0.1  # a control AUROC further from 0.5 is marked
 
@@ -92,18 +99,26 @@ def as_text(board: pd.DataFrame) -> str:
         lines += [
             "Control: AUROC of the same score for the normals of one study against those of the other; 0.5 is right.",
             f"! is more than {CONTROL_MARGIN} from it: the score detects the study, not tumours alone.",
+            "Alarms: share of the normals of either study above a threshold that 5 % of the validation normals exceed.",
         ]
     return "\n".join(lines) + "\n"
 
 
+def _means(of_view: pd.DataFrame, metric: str) -> pd.Series:
+    """Return the mean of a metric by model, empty where there is none."""
+    return of_view[of_view["metric"] == metric].set_index("model")["mean"]
+
+
 def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
     rows = of_view[of_view["metric"] == metric]
-    control = of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"].set_index("model")["mean"]
+    control = _means(of_view, metric.removesuffix("auroc") + "control_auroc")
+    stem = metric.removesuffix("auroc")
+    alarms = [_means(of_view, f"{stem}control_{side}_alarms") for side in ("negative", "positive")]
     higher = rows["higher_is_better"].iloc[0]
     lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
     if "/baseline/" in metric:  # knows no model: every row is the same
         rows = rows[rows["model"] == BASELINE].assign(model="(no model)")
-        control = control.rename({BASELINE: "(no model)"})
+        control, *alarms = (means.rename({BASELINE: "(no model)"}) for means in (control, *alarms))
     for row in rows.sort_values("mean", ascending=not higher).itertuples():
         sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else ""
         text = f"  {row.model:<16} {row.mean:9.4f} {sd:<9}"
