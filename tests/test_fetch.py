@@ -256,7 +256,13 @@ def test_a_silent_name_server_costs_no_more_than_the_connect_timeout(server, get
 
     server.pages[URL] = Page(PACKED)
     real = socket.getaddrinfo
-    hang = lambda host, *rest, **more: time.sleep(60) if host == "dead.invalid" else real(host, *rest, **more)  # noqa: E731
+
+    def hang(host, *rest, **more):
+        if host == "dead.invalid":
+            time.sleep(60)
+            raise socket.gaierror("a silent name server gives up")
+        return real(host, *rest, **more)
+
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     begun = time.monotonic()
     assert get(["http://dead.invalid", server.url]) == PACKED
