@@ -147,6 +147,16 @@ def test_not_better_than_pca_is_printed():
     assert "SIMULATED" not in as_text(board([1, 1], [1, 1], origin="real"))
 
 
+def test_control_and_alarms_stand_beside_their_score():
+    """Breaks if a tumour-detection number is printed without what it detects besides, or a far control is not marked."""
+    stem = "anomaly/tumour/deviation/squared_error/"
+    info = {"dataset": "d", "origin": "real", "view": "normal", "model": "pca", "seed": 0}
+    metrics = {"auroc": 0.9, "control_auroc": 0.2, "control_negative_alarms": 0.25, "control_positive_alarms": 0.06}
+    text = as_text(leaderboard([(info, {stem + name: value for name, value in metrics.items()})]))
+    assert "control 0.200!  alarms  25% /   6%" in text
+    assert "the score detects the study" in text
+
+
 def test_lower_error_is_better():
     """Breaks if an error is ranked as if large were good."""
     frame = board([1.0, 1.1, 1.2], [2.0, 2.1, 2.2], metric="reconstruction/test/mse").set_index("model")

@@ -111,8 +111,8 @@ def _means(of_view: pd.DataFrame, metric: str) -> pd.Series:
 
 def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
     rows = of_view[of_view["metric"] == metric]
-    control = _means(of_view, metric.removesuffix("auroc") + "control_auroc")
     stem = metric.removesuffix("auroc")
+    control = _means(of_view, f"{stem}control_auroc")
     alarms = [_means(of_view, f"{stem}control_{side}_alarms") for side in ("negative", "positive")]
     higher = rows["higher_is_better"].iloc[0]
     lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
@@ -123,9 +123,9 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
         sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else ""
         text = f"  {row.model:<16} {row.mean:9.4f} {sd:<9}"
         if len(control):
-            text += (
-                f"  control {control[row.model]:.3f}{'!' if abs(control[row.model] - 0.5) > CONTROL_MARGIN else ' '}"
-            )
+            mark = "!" if abs(control[row.model] - 0.5) > CONTROL_MARGIN else " "
+            text += f"  control {control[row.model]:.3f}{mark}"
+            text += "  alarms " + " / ".join(f"{means[row.model]:4.0%}" for means in alarms if len(means))
         if row.verdict:
             interval = f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]" if np.isfinite(row.ci_low) else ""
             text += f"  {row.verdict}: {row.difference:+.4f}{interval}"
