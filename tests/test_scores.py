@@ -148,7 +148,7 @@ def test_not_better_than_pca_is_printed():
 
 
 def test_control_and_alarms_stand_beside_their_score():
-    """Breaks if a tumour-detection number is printed without what it detects besides, or a far control is not marked."""
+    """Breaks if a tumour-detection number stands alone, or a control far from 0.5 is not marked."""
     stem = "anomaly/tumour/deviation/squared_error/"
     info = {"dataset": "d", "origin": "real", "view": "normal", "model": "pca", "seed": 0}
     metrics = {"auroc": 0.9, "control_auroc": 0.2, "control_negative_alarms": 0.25, "control_positive_alarms": 0.06}
