@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from aeflow.correction import METHODS, correction_class, fit_correction, load_correction
 from aeflow.correction.combat import ComBat
 from aeflow.correction.quantile import Quantile
+from aeflow.correction.transport import self_sinkhorn, sinkhorn
 from aeflow.errors import ConfigError, DataError
 
 STEPS = [
@@ -25,6 +26,8 @@ OPTIONS = {  # of every method, as a configuration would give them
     "zscore": {"reference": "TCGA"},
     "support": {},
     "align": {"n_components": 4},
+    "ruv": {"n_factors": 2, "controls": 0.8},
+    "transport": {"reference": "TCGA", "n_components": 4},
     "chain": {"steps": STEPS},
     "per_tissue": {"method": "chain", "options": {"steps": STEPS}},
     "wang2018": {},
@@ -204,7 +207,7 @@ def test_margins_of_the_studies_meet(method):
     out = fit_correction(method, X, batch, tissue, **OPTIONS[method]).apply(X, batch, tissue)
     before = np.abs(X[g].mean(0) - X[~g].mean(0)).mean()
     after = np.abs(out[g].mean(0) - out[~g].mean(0)).mean()
-    assert after < {"support": 0.95, "align": 0.6}.get(method, 0.3) * before
+    assert after < {"support": 0.95, "align": 0.6, "ruv": 0.6, "transport": 0.75}.get(method, 0.3) * before
 
 
 def test_genes_constant_inside_a_batch():
@@ -331,6 +334,103 @@ def test_align_matches_covariances_and_wants_enough_rows(caplog):
         fit_correction("align", X[77:], batch[77:])
     with pytest.raises(ConfigError, match=r"keep 1\.5 must be between 0 and 1"):
         fit_correction("align", X, batch, keep=1.5)
+
+
+def planted(n=120, n_vars=200, seed=0):
+    """Two studies and two tissues, a factor on every gene that GTEx has more of, tissue on the first 20 genes alone."""
+    rng = np.random.default_rng(seed)
+    batch = np.where(np.arange(n) % 3 == 0, "GTEx", "TCGA")
+    tissue = np.where(np.arange(n) % 2 == 0, "kidney", "lung")
+    factor = rng.normal(0, 1, n) + 2 * (batch == "GTEx")
+    loading = rng.choice([-1.0, 1.0], n_vars)
+    effect = 3 * (np.arange(n_vars) < 20)
+    X = 8 + factor[:, None] * loading + (tissue == "lung")[:, None] * effect + rng.normal(0, 0.3, (n, n_vars))
+    return X, batch, tissue, factor
+
+
+def test_ruv_removes_a_planted_factor_and_keeps_the_tissue():
+    """Breaks if the factor stays in new rows, or if the tissues' genes serve as controls and lose their difference."""
+    X, batch, tissue, factor = planted()
+    fit = np.arange(len(X)) < 80
+    fitted = fit_correction("ruv", X[fit], batch[fit], tissue[fit], n_factors=1)
+    project = fitted.state()["project"]
+    assert (project[:20] == 0).all() and (project != 0).sum() == 100
+    X, batch, tissue, factor = X[~fit], batch[~fit], tissue[~fit], factor[~fit]
+    out = fitted.apply(X, batch)
+    for Y, least, most in ((X, 0.8, 1.0), (out, 0.0, 0.2)):
+        r = [abs(np.corrcoef(factor, Y[:, j])[0, 1]) for j in range(20, 200)]
+        assert least <= np.median(r) <= most
+    g, lung = batch == "GTEx", tissue == "lung"
+    assert np.abs(out[g].mean(0) - out[~g].mean(0)).mean() < 0.1 * np.abs(X[g].mean(0) - X[~g].mean(0)).mean()
+    difference = out[lung].mean(0) - out[~lung].mean(0)
+    np.testing.assert_allclose(difference[:20], 3, atol=0.4)
+    np.testing.assert_allclose(difference[20:], 0, atol=0.4)
+
+
+def test_ruv_says_where_nothing_names_controls_and_refuses_bad_options(caplog):
+    """Breaks if one tissue, or more factors than the rows span, is silent, or if an option out of range passes."""
+    X, batch, tissue, _ = planted(12)
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_correction("ruv", X, batch, None, n_factors=40)
+    assert "no study has two tissues" in caplog.text and "11 factors instead of 40" in caplog.text
+    np.testing.assert_allclose(fitted.apply(X, batch), np.tile(fitted.state()["centre"], (12, 1)), atol=1e-3)
+    for options, said in (
+        ({"n_factors": 0}, "n_factors 0 must be at least 1"),
+        ({"controls": 0.0}, r"controls 0\.0 must be above 0"),
+        ({"controls": 1.5}, r"controls 1\.5 must be above 0 and at most 1"),
+    ):
+        with pytest.raises(ConfigError, match=f"ruv {said}"):
+            fit_correction("ruv", X, batch, tissue, **options)
+
+
+def test_transport_moves_a_cloud_onto_the_reference_and_leaves_the_reference_alone():
+    """Breaks if new rows are not moved, if a mode goes to the wrong mode, or if reference rows change by a bit."""
+    rng = np.random.default_rng(0)
+    mode = np.arange(200) % 2
+    batch = np.where(np.arange(200) % 4 < 2, "GTEx", "TCGA")
+    direction = rng.normal(size=(2, 30))
+    X = 8 + 3 * mode[:, None] * direction[0] + (batch == "GTEx")[:, None] * 0.8 * (2 * mode[:, None] - 1) * direction[1]
+    X = (X + 0.1 * rng.normal(size=X.shape)).astype(np.float32)
+    fit = np.arange(200) < 120
+    fitted = fit_correction("transport", X[fit], batch[fit], reference="TCGA", n_components=3)
+    X, batch, mode = X[~fit], batch[~fit], mode[~fit]
+    out, g = fitted.apply(X, batch), batch == "GTEx"
+    np.testing.assert_array_equal(out[~g], X[~g])
+    for m in (0, 1):  # each mode differs from that of the reference in the other direction, so no mean tells
+        gap = [np.abs(Y[g & (mode == m)].mean(0) - Y[~g & (mode == m)].mean(0)).mean() for Y in (X, out)]
+        assert gap[1] < 0.25 * gap[0]
+    still = fit_correction("transport", X, batch, reference="TCGA", amount=0.0).apply(X, batch)
+    np.testing.assert_array_equal(still, X)
+
+
+def test_sinkhorn_gives_a_plan_with_the_asked_margins():
+    """Breaks with any other potential than the optimal one: rows of the plan sum to 1 / n, columns to 1 / m."""
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(15, 3)), rng.normal(1, 2, (25, 3))
+    cost = ((A[:, None] - B) ** 2).sum(2) / 2
+    g = sinkhorn(A, B, 0.5)
+    plan = np.exp((g - cost) / 0.5) / 25
+    plan /= 15 * plan.sum(1, keepdims=True)
+    np.testing.assert_allclose(plan.sum(0), 1 / 25, rtol=1e-4)
+    g = self_sinkhorn(A, 0.5)
+    plan = np.exp((g[:, None] + g - ((A[:, None] - A) ** 2).sum(2) / 2) / 0.5) / 15
+    np.testing.assert_allclose(plan.sum(0), 1, rtol=1e-4)
+
+
+def test_transport_refuses_bad_options():
+    """Breaks if a missing reference, a wrong option or a reference without spread is not named."""
+    X, batch, _ = rows()
+    for options, said in (
+        ({"reference": None}, "reference None: name the study"),
+        ({"n_components": 0}, "n_components 0 must be at least 1"),
+        ({"blur": 0}, "blur 0 must be above 0"),
+        ({"amount": 1.5}, r"amount 1\.5 must be between 0 and 1"),
+    ):
+        with pytest.raises(ConfigError, match=f"transport {said}"):
+            fit_correction("transport", X, batch, **{"reference": "TCGA"} | options)
+    keep = (batch == "GTEx") | (np.arange(60) == 1)
+    with pytest.raises(DataError, match="1 rows of reference 'TCGA' have no spread"):
+        fit_correction("transport", X[keep], batch[keep], reference="TCGA")
 
 
 def test_unknown_names_are_refused_by_name():

@@ -91,6 +91,8 @@ CORRECTIONS = {
     "zscore": {},
     "support": {},
     "align": {"n_components": 3},
+    "ruv": {"n_factors": 2},
+    "transport": {"reference": "GTEx", "n_components": 3},
     "per_tissue": {"method": "zscore"},
     "chain": {"steps": [{"method": "support"}, {"method": "zscore"}, {"method": "align", "n_components": 3}]},
 }

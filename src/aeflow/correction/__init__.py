@@ -21,6 +21,8 @@ METHODS = {  # name -> module:class, imported when asked for
     "zscore": "zscore:ZScore",
     "support": "support:Support",
     "align": "align:Align",
+    "ruv": "ruv:RUV",
+    "transport": "transport:Transport",
     "chain": "chain:Chain",
     "per_tissue": "per_tissue:PerTissue",
     "wang2018": "wang2018:Wang2018",
