@@ -1,0 +1,115 @@
+"""Aberrant genes: outliers injected into held-out normals, to be found by what a model cannot reconstruct.
+
+OUTRIDER's question (Brechtmann et al. 2018), in standardised space: single entries are set to |z| training standard
+deviations from their gene's training mean, up or down. A model that explains tissue, sex and quality leaves a residual
+in which such an entry stands out; the per-gene z-score, the floor, sees it among the natural spread of all tissues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from aeflow.errors import DataError
+from aeflow.evaluation.checks import matrix
+
+MAGNITUDES = (3.0, 6.0)
+FREQUENCY = 1e-3
+Residual = Callable[[np.ndarray], np.ndarray]  # (n, n_vars) -> (n, n_vars): what the model does not explain
+
+
+def whole_value(x: np.ndarray) -> np.ndarray:
+    """Return x (n, n_vars) itself, the residual of no model: standardised, it is the per-gene z-score."""
+    return x
+
+
+def pca_residual(x_train: np.ndarray, rank: int) -> Residual:
+    """Return the residual of a PCA of `rank` components fitted on x_train (n_train, n_vars)."""
+    from sklearn.decomposition import PCA
+
+    x_train = matrix(x_train, "x_train", least=2)
+    if not 1 <= rank <= min(x_train.shape):
+        raise DataError(f"rank: must be from 1 to {min(x_train.shape)}, found {rank}")
+    pca = PCA(rank, random_state=0).fit(x_train)
+    return lambda x: x - pca.inverse_transform(pca.transform(x))
+
+
+def inject_outliers(
+    x: np.ndarray,
+    centre: np.ndarray,
+    sd: np.ndarray,
+    *,
+    magnitude: float,
+    frequency: float = FREQUENCY,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a copy of x (n_obs, n_vars) with outliers, and where they are (n_obs, n_vars) bool.
+
+    round(frequency * entries) of them, one at least, each at its own place, sign at random. Genes that do not vary
+    among training rows (sd 0) get none.
+
+    Parameters
+    ----------
+    centre, sd : (n_vars,) mean and standard deviation over training rows.
+    magnitude : distance from the mean, in units of sd.
+    """
+    x = matrix(x, "x")
+    if not magnitude > 0 or not 0 < frequency < 1:
+        raise DataError(f"magnitude must be above 0, frequency between 0 and 1; found {magnitude}, {frequency}")
+    genes = np.flatnonzero(np.asarray(sd) > 0)
+    n = len(x) * len(genes)
+    if n < 2:
+        raise DataError(f"x: {len(genes)} of {x.shape[1]} variables vary among training rows, {len(x)} rows")
+    rng = np.random.default_rng(seed)
+    places = rng.choice(n, min(max(1, round(frequency * n)), n - 1), replace=False)
+    i, j = places // len(genes), genes[places % len(genes)]
+    out, injected = x.copy(), np.zeros(x.shape, dtype=bool)
+    out[i, j] = centre[j] + rng.choice([-1, 1], len(places)) * magnitude * sd[j]
+    injected[i, j] = True
+    return out, injected
+
+
+def outlier_auprc(
+    residual: Residual,
+    x_train: np.ndarray,
+    x_normal: np.ndarray,
+    *,
+    magnitudes: Sequence[float] = MAGNITUDES,
+    frequency: float = FREQUENCY,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return how well |residual|, standardised per gene on training residuals, finds injected outliers.
+
+    Parameters
+    ----------
+    residual : x -> x - x_hat of a model trained on x_train; `pca_residual(x_train, n_latent)` and `whole_value` are
+        the floors it is compared with. The same seed gives them the same outliers.
+    x_train : (n_train, n_vars); x_normal : (n_obs, n_vars) held-out normals; both standardised.
+
+    Returns
+    -------
+    z3/auprc, z6/auprc (named after `magnitudes`), n_injected, prevalence (AUPRC of guessing).
+
+    Raises
+    ------
+    DataError : a residual of another shape or not finite, or none at all for a gene that varies among training rows.
+    """
+    from sklearn.metrics import average_precision_score
+
+    x_train = matrix(x_train, "x_train", least=2)
+    x_normal = matrix(x_normal, "x_normal", n_vars=x_train.shape[1])
+    centre, sd = x_train.mean(0), np.where(np.ptp(x_train, axis=0) > 0, x_train.std(0), 0)
+    of_train = matrix(residual(x_train), "residual(x_train)", n_obs=len(x_train), n_vars=x_train.shape[1])
+    mean, spread, varies = of_train.mean(0), of_train.std(0), sd > 0
+    if (spread[varies] == 0).any():
+        raise DataError(f"residual(x_train): 0 in all rows for {(spread[varies] == 0).sum()} variables that vary")
+    out = {}
+    for magnitude in magnitudes:
+        x, injected = inject_outliers(x_normal, centre, sd, magnitude=magnitude, frequency=frequency, seed=seed)
+        found = matrix(residual(x), "residual(x)", n_obs=len(x), n_vars=x.shape[1])
+        score = np.abs(found[:, varies] - mean[varies]) / spread[varies]
+        truth = injected[:, varies].ravel()
+        out[f"z{magnitude:g}/auprc"] = float(average_precision_score(truth, score.ravel()))
+        out |= {"n_injected": int(truth.sum()), "prevalence": float(truth.mean())}
+    return out
