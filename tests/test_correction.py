@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aeflow.correction import METHODS, correction_class, fit_correction, load_correction
 from aeflow.correction.combat import ComBat
+from aeflow.correction.conditional_ae import mmd
 from aeflow.correction.quantile import Quantile
 from aeflow.correction.transport import self_sinkhorn, sinkhorn
 from aeflow.errors import ConfigError, DataError
@@ -28,6 +29,7 @@ OPTIONS = {  # of every method, as a configuration would give them
     "align": {"n_components": 4},
     "ruv": {"n_factors": 2, "controls": 0.8},
     "transport": {"reference": "TCGA", "n_components": 4},
+    "conditional_ae": {"reference": "TCGA", "n_components": 8, "n_latent": 4, "n_hidden": 8, "n_steps": 60},
     "chain": {"steps": STEPS},
     "per_tissue": {"method": "chain", "options": {"steps": STEPS}},
     "wang2018": {},
@@ -207,7 +209,11 @@ def test_margins_of_the_studies_meet(method):
     out = fit_correction(method, X, batch, tissue, **OPTIONS[method]).apply(X, batch, tissue)
     before = np.abs(X[g].mean(0) - X[~g].mean(0)).mean()
     after = np.abs(out[g].mean(0) - out[~g].mean(0)).mean()
-    assert after < {"support": 0.95, "align": 0.6, "ruv": 0.6, "transport": 0.75}.get(method, 0.3) * before
+    assert (
+        after
+        < {"support": 0.95, "align": 0.6, "ruv": 0.6, "transport": 0.75, "conditional_ae": 0.75}.get(method, 0.3)
+        * before
+    )
 
 
 def test_genes_constant_inside_a_batch():
@@ -431,6 +437,59 @@ def test_transport_refuses_bad_options():
     keep = (batch == "GTEx") | (np.arange(60) == 1)
     with pytest.raises(DataError, match="1 rows of reference 'TCGA' have no spread"):
         fit_correction("transport", X[keep], batch[keep], reference="TCGA")
+
+
+def test_conditional_ae_decodes_new_rows_into_the_reference_and_keeps_the_tissue():
+    """Breaks if the decoder is given the row's own study, or if the code loses what both studies share."""
+    X, batch, tissue, _ = planted(240)
+    X[batch == "GTEx"] += 2 * np.sin(np.arange(200))  # a shift that no factor shares
+    fit = np.arange(240) < 160
+    options = {"reference": "TCGA", "n_components": 5, "n_latent": 3, "n_hidden": 16}
+    fitted = fit_correction("conditional_ae", X[fit], batch[fit], **options)
+    X, batch, tissue = X[~fit], batch[~fit], tissue[~fit]
+    out, g, lung = fitted.apply(X, batch), batch == "GTEx", tissue == "lung"
+    gap = [np.abs(Y[g].mean(0) - Y[~g].mean(0)).mean() for Y in (X, out)]
+    assert gap[1] < 0.4 * gap[0]
+    difference = out[lung][:, :20].mean() - out[~lung][:, :20].mean()
+    assert 1.5 < difference < 4
+
+
+def test_conditional_ae_damps_the_residual_alike_in_every_study():
+    """Breaks if `keep` is ignored, or if rows of the reference keep more than the others."""
+    X, batch, _, _ = planted(240)
+    size = {}
+    for keep in (0.0, 1.0):
+        fitted = fit_correction("conditional_ae", X, batch, reference="TCGA", n_components=5, keep=keep, n_steps=100)
+        size[keep] = fitted.apply(X, batch).astype(float)
+    rest = np.sqrt(((size[1.0] - size[0.0]) ** 2).sum(1))
+    assert rest.min() > 0
+    assert 0.8 < np.median(rest[batch == "GTEx"]) / np.median(rest[batch == "TCGA"]) < 1.25
+
+
+def test_mmd_is_zero_for_equal_codes_and_grows_with_their_distance():
+    """Breaks if the penalty does not tell two clouds apart, or has another sign."""
+    import torch
+
+    z = torch.randn(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    one_hot = torch.eye(2, dtype=torch.float64)[torch.arange(40) // 20]
+    found = [float(mmd(torch.vstack([z, z + shift]), one_hot)) for shift in (0.0, 0.5, 2.0)]
+    assert abs(found[0]) < 1e-12 and 0 < found[1] < found[2] < 2
+
+
+def test_conditional_ae_refuses_bad_options():
+    """Breaks if an option out of range, a missing reference or too few rows is not named."""
+    X, batch, _ = rows()
+    for options, said in (
+        ({"reference": None}, "reference None: name the study"),
+        ({"n_latent": 0}, "n_latent 0 must be at least 1"),
+        ({"match": -1}, "match -1 must not be negative"),
+        ({"keep": 2}, "keep 2 must be between 0 and 1"),
+    ):
+        with pytest.raises(ConfigError, match=f"conditional_ae {said}"):
+            fit_correction("conditional_ae", X, batch, **{"reference": "TCGA"} | options)
+    keep = (batch == "TCGA") | (np.arange(60) < 9)
+    with pytest.raises(DataError, match="4 rows of every batch, found 3 of 'GTEx'"):
+        fit_correction("conditional_ae", X[keep], batch[keep], reference="TCGA")
 
 
 def test_unknown_names_are_refused_by_name():

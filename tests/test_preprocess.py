@@ -93,6 +93,7 @@ CORRECTIONS = {
     "align": {"n_components": 3},
     "ruv": {"n_factors": 2},
     "transport": {"reference": "GTEx", "n_components": 3},
+    "conditional_ae": {"reference": "GTEx", "n_components": 3, "n_steps": 20},
     "per_tissue": {"method": "zscore"},
     "chain": {"steps": [{"method": "support"}, {"method": "zscore"}, {"method": "align", "n_components": 3}]},
 }

@@ -23,6 +23,7 @@ METHODS = {  # name -> module:class, imported when asked for
     "align": "align:Align",
     "ruv": "ruv:RUV",
     "transport": "transport:Transport",
+    "conditional_ae": "conditional_ae:ConditionalAE",
     "chain": "chain:Chain",
     "per_tissue": "per_tissue:PerTissue",
     "wang2018": "wang2018:Wang2018",

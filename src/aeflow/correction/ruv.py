@@ -63,8 +63,8 @@ class RUV(Correction):
             rows = tissue == name
             R[rows] -= np.average(Z[rows], axis=0, weights=weight[rows])
         R *= np.sqrt(weight)[:, None]
-        U, S, _ = np.linalg.svd(R[:, control], full_matrices=False)
-        rank = int(np.count_nonzero(S > 1e-8 * S.max(initial=1e-12)))
+        U, singular, _ = np.linalg.svd(R[:, control], full_matrices=False)
+        rank = int((singular > 1e-8 * singular.max(initial=1e-12)).sum())
         if n_factors > rank:
             log.warning(
                 "correction %s: %d factors instead of %d: the residuals span no more", cls.name, rank, n_factors
