@@ -330,6 +330,21 @@ def test_the_lock_file_keeps_the_first_sum_and_refuses_another(server, get, tmp_
         get([server.url], path=path, source="other", lock=lock)
 
 
+def test_an_md5_that_the_caller_knows_is_checked_before_the_file_is_taken(server, get, tmp_path):
+    """Breaks if bytes that a GDC manifest does not vouch for are placed, or if good ones there are fetched again."""
+    server.pages |= {"/bad/a.tsv": Page(b"two\n"), "/good/a.tsv": Page(b"one\n")}
+    md5, wrong = (hashlib.md5(data).hexdigest() for data in (b"one\n", b"two\n"))
+    lock = tmp_path / "checksums.lock"
+    with pytest.raises(FetchError, match=f"md5 is {wrong}, expected {md5}"):
+        get([f"{server.url}/bad"], path="a.tsv", source="other", md5=md5, lock=lock)
+    assert not (tmp_path / "resources/other/a.tsv").exists()
+    mirrors = [f"{server.url}/bad", f"{server.url}/good"]
+    assert get(mirrors, path="a.tsv", source="other", md5=md5, lock=lock) == b"one\n"
+    assert not lock.exists()  # the sum is published, so there is nothing to record
+    server.pages.clear()
+    assert get(mirrors, path="a.tsv", source="other", md5=md5, lock=lock) == b"one\n"
+
+
 @given(first=st.integers(0, 10**12), length=st.integers(1, 10**9), total=st.none() | st.integers(0, 10**12))
 def test_content_range_is_read(first, length, total):
     """Breaks if the offset or the size of a Range answer is misread."""

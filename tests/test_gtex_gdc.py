@@ -14,6 +14,7 @@ from aeflow.config import constant
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression import star, vocabulary
 from aeflow.expression.donors import read_donors
+from aeflow.expression.manifest import md5_of
 from aeflow.expression.wide import Matrix
 from aeflow.registry import registry
 from aeflow.sources import gdc, gtex, gtex_gdc, rnaseqdb
@@ -377,6 +378,18 @@ def test_absent_manifest(tmp_path):
     for key in ("manifest", "metadata"):
         with pytest.raises(ConfigError, match=f"{key}: 'absent' cannot be read: No such file"):
             gdc.matrices("counts", **options | {key: "absent"})
+
+
+def test_the_manifest_says_the_md5_to_fetch_by(tmp_path):
+    """Breaks if a download is checked by another file's sum, or two manifests that disagree are not named."""
+    _, options = make_gdc(tmp_path)
+    manifest = options["manifest"]
+    assert md5_of(uuid(1), [manifest]) == hashlib.md5((tmp_path / uuid(1)).read_bytes()).hexdigest()
+    assert md5_of(uuid(9), [manifest]) is None and md5_of(uuid(1), []) is None
+    other = tmp_path / "other.tsv"
+    other.write_text(Path(manifest).read_text().replace(md5_of(uuid(1), [manifest]), "0" * 32))
+    with pytest.raises(ConfigError, match=f"file {uuid(1)}: md5 differs between manifests: .*other.tsv"):
+        md5_of(uuid(1), [manifest, str(other)])
 
 
 def make_both(folder: Path, **changes) -> tuple[dict[str, Path], dict[str, str]]:

@@ -48,6 +48,8 @@ def verify(file: Path, path: str, record: FileRecord) -> bool:
         return _verify_unpacked(file, path, record, start)
     if record.sha256:
         _compare(path, "sha256", sha256_of(file), record.sha256)
+    if record.md5:
+        _compare(path, "md5", md5_of(file), record.md5)
     if record.git_blob_sha1:
         _compare(path, "git blob sha1", git_blob_sha1_of(file), record.git_blob_sha1)
     if path.endswith(".gz"):
@@ -89,6 +91,11 @@ def place(file: Path, destination: Path, *, compress: bool) -> None:
 def sha256_of(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def md5_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def git_blob_sha1_of(file: Path) -> str:

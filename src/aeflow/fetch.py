@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from aeflow.checksums import check_or_record, exclusive, place, read_lock, sha256_of, verify
@@ -28,6 +29,7 @@ def fetch(
     mirrors: list[str] | None = None,
     mirror_folder: Path | None = None,
     lock: Path | None = None,
+    md5: str | None = None,
     patience: Patience | None = None,
 ) -> None:
     """Bring `{source}/{path}` to `destination`, verified, whole or not at all.
@@ -43,6 +45,7 @@ def fetch(
     mirror_folder : folder laid out as ``{source}/{path}``, tried first; default: the environment variable
         AEFLOW_MIRROR.
     lock : file that records the sum of a file without a published one, and by which later downloads are checked.
+    md5 : sum of the file where the caller knows one that the registry does not (a GDC manifest has it).
     patience : how long to wait for others.
 
     Raises
@@ -53,7 +56,7 @@ def fetch(
         No mirror gave the right bytes; the message has a line with the reason for each.
     """
     entry = _source(source, mirrors)
-    record = entry.record(path)
+    record = replace(entry.record(path), md5=md5)
     destination, key = Path(destination), f"{source}/{path}"
     places = _places(entry, path, mirrors, mirror_folder)
     root = _root(destination, key)

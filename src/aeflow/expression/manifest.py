@@ -62,6 +62,17 @@ def read_entries(manifest: str, metadata: str, tissues: Sequence[str] | None) ->
     return sorted(found, key=lambda entry: entry.file_id)
 
 
+def md5_of(file_id: str, manifests: Sequence[str]) -> str | None:
+    """Return the md5 that `manifests` (paths) give for a file, None where none lists it.
+
+    ConfigError: a manifest that cannot be read, or two that disagree.
+    """
+    found = {md5: manifest for manifest in manifests for _, name, md5 in _read_manifest(manifest) if name == file_id}
+    if len(found) > 1:
+        raise ConfigError(f"file {file_id}: md5 differs between manifests: {found}")
+    return next(iter(found), None)
+
+
 def _read_manifest(manifest: str) -> list[tuple[str, str, str]]:
     """Return (where, file id, md5) of every line."""
     try:

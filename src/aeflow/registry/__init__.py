@@ -26,6 +26,7 @@ class FileRecord:
     ----------
     sha256 : of the file as it is stored.
     sha256_raw : of the decompressed bytes; the same for every way of compressing them.
+    md5 : of the file as it is stored; no registry file has one, GDC's manifests do.
     git_blob_sha1 : sha1 of ``b"blob <size>\\0"`` and the file, as git names it.
     gz_bytes : size of the file in bytes.
     n_samples : sample columns of the matrix in it.
@@ -33,13 +34,14 @@ class FileRecord:
 
     sha256: str | None = None
     sha256_raw: str | None = None
+    md5: str | None = None
     git_blob_sha1: str | None = None
     gz_bytes: int | None = None
     n_samples: int | None = None
 
     @property
     def has_checksum(self) -> bool:
-        return bool(self.sha256 or self.sha256_raw or self.git_blob_sha1)
+        return bool(self.sha256 or self.sha256_raw or self.md5 or self.git_blob_sha1)
 
 
 @dataclass(frozen=True)
