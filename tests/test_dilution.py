@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from aeflow.errors import DataError
 from aeflow.evaluation.dilution import dilute, has_partner, mix
@@ -56,7 +57,7 @@ def test_partners_are_of_the_tissue_and_of_another_donor():
     for i in range(6):
         expected = mix(x_tumour[found.tumour[i]], x_normal[found.partner[i]], found.share[i], 0, 1)
         assert found.X[i] == pytest.approx(expected, rel=1e-5)
-    assert found.negatives.tolist() == sorted(set(found.partner))
+    assert found.negatives.tolist() == found.partner[:3].tolist()
     again = dilute(x_tumour, x_normal, TUMOUR, NORMAL, shares=(0.1, 0.5), seed=29, **unscaled)
     assert (again.X == found.X).all()
 
@@ -71,8 +72,8 @@ def test_what_cannot_be_diluted_is_named():
         dilute(x[:2], x, lonely, NORMAL, **unscaled)
     with pytest.raises(DataError, match="reach 500: the dataset is not on a log2 scale"):
         dilute(x[:3] * 500, x, TUMOUR, NORMAL, **unscaled)
-    with pytest.raises(DataError, match=r"shares: .* found \[0\]"):
-        dilute(x[:3], x, TUMOUR, NORMAL, shares=[0], **unscaled)
+    with pytest.raises(DataError, match=r"shares: .* found \[0\.1, 0\.1\]"):
+        dilute(x[:3], x, TUMOUR, NORMAL, shares=[0.1, 0.1], **unscaled)
     with pytest.raises(DataError, match="normal: column 'donor_id' does not exist; there are tissue"):
         has_partner(TUMOUR, NORMAL[["tissue"]])
 
@@ -87,3 +88,15 @@ def test_partners_of_the_same_study():
     assert len(set(dilute(x[:3], x, tumour, normal, seed=1, **unscaled).partner)) > 1
     with pytest.raises(DataError, match=r"3 of 3 rows have no normal of their tissue and study .* row 0: liver/TCGA"):
         dilute(x[:3], x[:2], tumour, normal[:2], match=("tissue", "study"), **unscaled)
+
+
+def test_the_ladder_stands_on_a_half():
+    """Breaks if tissues weigh otherwise among mixtures than among negatives: the score here knows only tissue."""
+    tumour = obs(["liver"] * 30 + ["lung"] * 5, [f"t{i}" for i in range(35)])
+    normal = obs(["liver"] * 5 + ["lung"] * 20, [f"n{i}" for i in range(25)])
+    x_normal = np.where(normal["tissue"] == "liver", 9.0, 1)[:, None]
+    found = dilute(np.ones((35, 1)), x_normal, tumour, normal, centre=[0], scale=[1], shares=(0, 0.5))
+    negative, undiluted = x_normal[found.negatives, 0], found.X[found.share == 0, 0]
+    assert roc_auc_score(np.repeat([0, 1], 35), np.r_[negative, undiluted]) == 0.5
+    once = x_normal[np.unique(found.partner), 0]
+    assert roc_auc_score(np.repeat([0, 1], [len(once), 35]), np.r_[once, undiluted]) > 0.6

@@ -8,8 +8,10 @@ and put on again after. A corrected value may be below 0, that is a linear one b
 
 Rule: the partner is drawn, for each tumour, from the normals handed in (held-out ones for a test, never trained on)
 that are of the same tissue and of another donor; it is the same one at every share. With match = ("tissue", "study") it
-is of the same study too, so that no study is mixed into the other. Negatives are the partners themselves, undiluted,
-each once (`Dilution.negatives`): they and the mixtures share normals, and differ by the tumour only.
+is of the same study too, so that no study is mixed into the other. Negatives are the partners themselves, undiluted, as
+often as they serve (`Dilution.negatives`). Were each taken once, tissues with many tumours would weigh more among the
+mixtures than among the negatives, and a share of 0 would have an AUROC far from 0.5; so it has 0.5 by construction. For
+intervals, the group of a mixture and of its negative is the donor of their partner.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class Dilution:
 
     @property
     def negatives(self) -> np.ndarray:
-        """Rows of x_normal that serve as partners, each once."""
-        return np.unique(self.partner)
+        """Rows of x_normal to hold against every share (n_tumour,): the partner of each tumour, repeats included."""
+        return self.partner[: len(self.tumour) // len(np.unique(self.share))]
 
 
 def has_partner(tumour: pd.DataFrame, normal: pd.DataFrame, match: Sequence[str] = MATCH) -> np.ndarray:
@@ -91,7 +93,7 @@ def dilute(
     x_tumour : (n_tumour, n_vars), x_normal : (n_normal, n_vars): log2(x + 1) values less `centre`, by `scale`.
     tumour, normal : their rows of obs, with columns `match` and donor_id.
     centre, scale : (n_vars,) of the dataset's var; zeros and ones where it was not scaled.
-    shares : of the tumour's RNA, above 0 and at most 1.
+    shares : of the tumour's RNA, 0 to 1; 0 is the ladder's own control.
     match : columns in which a partner agrees with its tumour.
 
     Raises
@@ -103,8 +105,8 @@ def dilute(
     centre, scale = (vector(v, name, x_tumour.shape[1]) for v, name in ((centre, "centre"), (scale, "scale")))
     if (scale <= 0).any():
         raise DataError(f"scale: must be above 0, found {scale.min()} for variable {int(scale.argmin())}")
-    if not len(shares) or not all(0 < share <= 1 for share in shares):
-        raise DataError(f"shares: must be above 0 and at most 1, found {list(shares)}")
+    if not len(shares) or not all(0 <= share <= 1 for share in shares) or len(set(shares)) < len(shares):
+        raise DataError(f"shares: must lie in 0..1, each once, found {list(shares)}")
     largest = max(float((x * scale + centre).max()) for x in (x_tumour, x_normal))
     if largest > 64:
         raise DataError(f"log2(x + 1) values reach {largest:.0f}: the dataset is not on a log2 scale")
