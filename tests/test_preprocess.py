@@ -16,6 +16,7 @@ from aeflow.table import Table
 FRACTIONS = {"train": 0.6, "val": 0.15, "test": 0.25}
 OPTIONS = {
     "split": {"by": "donor", "fractions": FRACTIONS, "stratify": ["study", "condition"]},
+    "round": False,
     "normalise": "upper_quartile",
     "log2p1": True,
     "correct": {"method": "none"},

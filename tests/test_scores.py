@@ -10,6 +10,7 @@ from aeflow.evaluation.anomaly import anomaly_metrics, task_rows
 from aeflow.evaluation.comparison import as_text, leaderboard
 from aeflow.evaluation.generation import moment_agreement
 from aeflow.evaluation.run import run_metrics
+from aeflow.models.base import Batch
 from aeflow.models.build import build
 from aeflow.scores import CHUNK, anomaly_scores, knn_distance, mahalanobis_distance
 from aeflow.training import TrainingSettings, fit
@@ -35,7 +36,9 @@ def test_an_obvious_outlier_scores_above_inliers(architecture, keywords):
     train = rows(300)
     fit(model, train, rows(50, 2), TrainingSettings(max_epochs=20, batch_size=50), seed=0)
     outlier = torch.full((1, 12), 40.0)
-    scores = anomaly_scores(model.eval(), train, torch.cat([rows(40, 3), outlier]), n_importance=4, seed=0)
+    scores = anomaly_scores(
+        model.eval(), Batch(train), Batch(torch.cat([rows(40, 3), outlier])), n_importance=4, seed=0
+    )
     assert ("density/neg_log_likelihood" in scores) == (architecture != "ae.AE")
     for name, values in scores.items():
         assert values[-1] > values[:-1].max(), name
@@ -46,8 +49,8 @@ def test_every_row_is_scored_whatever_the_chunk():
     model = build("pca.PCA", 12, {"n_latent": 3})
     model.solve(rows(100))
     x = rows(CHUNK + 5, 4) + 0.1
-    whole = anomaly_scores(model, rows(100), x, n_importance=1, seed=0)
-    tail = anomaly_scores(model, rows(100), x[-5:], n_importance=1, seed=0)
+    whole = anomaly_scores(model, Batch(rows(100)), Batch(x), n_importance=1, seed=0)
+    tail = anomaly_scores(model, Batch(rows(100)), Batch(x[-5:]), n_importance=1, seed=0)
     for name in whole:
         assert whole[name].shape == (CHUNK + 5,)
         assert np.allclose(whole[name][-5:], tail[name], rtol=1e-3), name

@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 from aeflow.errors import ConfigError
 from aeflow.modules import class_info, constant, keywords_of, path_of
 
-MODEL_KEYS = ("architecture", "gene_sets", "training")  # of a model entry; every other key goes to the class
+MODEL_KEYS = (
+    "architecture",
+    "gene_sets",
+    "condition_on",
+    "choose",
+    "training",
+)  # of a model entry; every other key goes to the class
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
@@ -68,6 +74,11 @@ def is_generative(model: str, config: Mapping[str, Any]) -> bool:
     return "AbstractGenerative" in class_info(config["models"][model]["architecture"]).bases
 
 
+def exports(model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model says more of observations or variables than latents and scores."""
+    return "AbstractExporting" in class_info(config["models"][model]["architecture"]).bases
+
+
 def check(config: Mapping[str, Any]) -> None:
     """Raise ConfigError, naming key and value, for anything a job would fail on later."""
     _check_cohorts(config)
@@ -91,6 +102,11 @@ def check(config: Mapping[str, Any]) -> None:
             for dataset in entry["datasets"]:
                 for where, columns in filters.items():
                     _check_filter(columns, dataset, config, where)
+                for model in entry.get("models", ()):
+                    for column in config["models"][model].get("condition_on", ()):
+                        _known(
+                            column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}"
+                        )
     _check_baseline(config)
 
 
@@ -187,10 +203,19 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
         info = class_info(entry["architecture"])
     except ConfigError as error:
         raise ConfigError(f"models.{name}: {error}") from None
-    allowed = {key: kind for key, kind in info.keywords.items() if key != "mask"}
+    allowed = {key: kind for key, kind in info.keywords.items() if key not in ("mask", "n_covariates")}
     for key, value in hyperparameters(name, config).items():
         _known(key, [*allowed, *MODEL_KEYS], f"models.{name}, keyword of {entry['architecture']}")
         _check_type(value, allowed[key], f"models.{name}.{key}")
+    for key, values in entry.get("choose", {}).items():
+        _known(key, allowed, f"models.{name}.choose, keyword of {entry['architecture']}")
+        for value in values:
+            _check_type(value, allowed[key], f"models.{name}.choose.{key}")
+    conditions = entry.get("condition_on", [])
+    if conditions and "n_covariates" not in info.keywords:
+        raise ConfigError(f"models.{name}: {entry['architecture']} takes no key condition_on")
+    if not conditions and "n_covariates" in info.required:
+        raise ConfigError(f"models.{name}: {entry['architecture']} needs the key condition_on")
     if ("mask" in info.keywords) != ("gene_sets" in entry):
         verb = "needs" if "mask" in info.keywords else "takes no"
         raise ConfigError(f"models.{name}: {entry['architecture']} {verb} key gene_sets")
@@ -199,6 +224,10 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
 
 
 def _check_type(value: Any, annotation: str, key: str) -> None:
+    if annotation.endswith(" | None"):
+        if value is None:
+            return
+        annotation = annotation.removesuffix(" | None")
     items = value if annotation == "Sequence[int]" and isinstance(value, list) else [value]
     kinds = (int,) if annotation == "Sequence[int]" and isinstance(value, list) else PYTHON_TYPES.get(annotation, ())
     for item in items:

@@ -60,3 +60,4 @@ class MaskedLinear(nn.Module):
 
 
 LOG_2PI = math.log(2 * math.pi)
+LOGVAR_RANGE = (-10.0, 10.0)  # beyond it exp(logvar) under- or overflows float32 gradients

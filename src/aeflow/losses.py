@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from aeflow.errors import DataError
 from aeflow.layers import LOG_2PI
+
+RECONSTRUCTIONS = ("squared_error", "cross_entropy")
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -19,14 +23,43 @@ def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     For grey x in [0, 1] this is the expectation of the binary likelihood over b_j ~ Bernoulli(x_j), because it is
     linear in x: the objective of dynamic binarisation without its sampling noise.
     """
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
 
 
 def gaussian_nll(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """Return -sum_j log N(x_j; mu_j, exp(logvar_j)) in nats."""
-    return 0.5 * (LOG_2PI + logvar + (x - mu).square() * (-logvar).exp()).sum(1)
+    return 0.5 * (LOG_2PI + logvar + (x - mu).square() * (-logvar).exp()).sum(-1)
 
 
 def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     """Return KL(N(mu, diag exp(logvar)) || N(0, I)) in nats (Kingma & Welling 2014, appendix B)."""
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
+    return kl_standard_normal_parts(mu, logvar).sum(-1)
+
+
+def kl_standard_normal_parts(mu: Tensor, logvar: Tensor) -> Tensor:
+    """Return the same by latent (B, L)."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def kl_bernoulli(target: float, p: Tensor) -> Tensor:
+    """Return KL(Bernoulli(target) || Bernoulli(p)) in nats, element by element (Ng 2011, CS294A notes, section 3)."""
+    p = p.clamp(1e-6, 1 - 1e-6)
+    q = torch.as_tensor(target, dtype=p.dtype, device=p.device)
+    return torch.special.entr(q).neg() + torch.special.entr(1 - q).neg() - q * p.log() - (1 - q) * torch.log1p(-p)
+
+
+def check_reconstruction(model: str, loss: str) -> None:
+    """Raise ValueError if `loss` is none of `RECONSTRUCTIONS`."""
+    if loss not in RECONSTRUCTIONS:
+        raise ValueError(f"{model}: loss {loss!r} does not exist; known: {', '.join(RECONSTRUCTIONS)}")
+
+
+def reconstruction(loss: str, x: Tensor, out: Tensor) -> Tensor:
+    """Return squared error of `out`, or the cross-entropy of x in [0, 1] under logits `out`; (B,)."""
+    return bernoulli_nll(x, out) if loss == "cross_entropy" else squared_error(x, out)
+
+
+def check_unit_interval(model: str, x: Tensor) -> None:
+    """Raise DataError if a Bernoulli model is given values outside [0, 1]."""
+    if x.min() < 0 or x.max() > 1:
+        raise DataError(f"{model}: a Bernoulli likelihood needs x in [0, 1], found [{x.min():g}, {x.max():g}]")

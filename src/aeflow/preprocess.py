@@ -3,6 +3,7 @@
 Split first: all rows of a donor go to one split. Then steps run in this order; those marked * are fitted, on the
 training rows that `fit_on` allows, and applied to every row.
 
+    round       to whole counts
     normalise   per observation: none | cpm | upper_quartile
     log2p1      log2(x + 1)
     select *    variables of largest median absolute deviation
@@ -141,7 +142,7 @@ def preprocess(
     Parameters
     ----------
     table : a cohort, unit as the source declares it.
-    options : split, normalise, log2p1, correct, n_top_vars, scale (config key `datasets`).
+    options : split, round, normalise, log2p1, correct, n_top_vars, scale (config key `datasets`).
     fit_on : filter on training rows that fitted steps may see, e.g. normals only.
     seed : of the split.
     """
@@ -152,7 +153,9 @@ def preprocess(
     fit_rows = (split == "train") & some_rows_of(table.obs, fit_on, "fit_on")
     if not fit_rows.any():
         raise DataError(f"fit_on: {fit_on} leaves no training row")
-    X = normalise(table.X, options["normalise"])
+    if options["round"] and table.unit != "counts":
+        raise ConfigError(f"round: true, but the cohort's unit is {table.unit!r}, not counts")
+    X = normalise(np.rint(table.X) if options["round"] else table.X, options["normalise"])
     unit = table.unit
     if options["log2p1"]:
         if unit not in LOG_UNITS:

@@ -15,7 +15,10 @@ from aeflow.table import Table, read_table
 from aeflow.views import some_rows_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from aeflow.models.base import AbstractAutoencoder, Batch
 
 
 def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, list]) -> Table:
@@ -39,6 +42,72 @@ def gene_mask(gmt: str | Path, var: pd.DataFrame, min_genes: int) -> tuple[Tenso
     mask, kept, report = gene_set_mask(sets, names, min_genes, str(gmt))
     described = {"gene_sets": list(kept), "gene_set_coverage": coverage(mask, report, vocabulary)}
     return torch.from_numpy(mask.astype(np.float32)), described
+
+
+def as_batch(table: Table, codes: Mapping[str, Any], device: torch.device) -> Batch:
+    """Return all rows of a table on `device`, with the covariates that `codes` (of model.json) ask for."""
+    import torch
+
+    from aeflow.covariates import encode_covariates
+    from aeflow.models.base import Batch
+
+    covariates = encode_covariates(table.obs, dict(codes))
+    given = None if covariates is None else torch.from_numpy(covariates).to(device)
+    return Batch(torch.from_numpy(table.X).to(device), None, given)
+
+
+def concatenated(*batches: Batch) -> Batch:
+    """Return the rows of several batches as one."""
+    import torch
+
+    c = None if batches[0].covariates is None else torch.cat([batch.covariates for batch in batches])
+    return batches[0]._replace(x=torch.cat([batch.x for batch in batches]), covariates=c)
+
+
+def given_rows(
+    obs: pd.DataFrame, codes: Mapping[str, Any], n_draws: int, seed: int, device: torch.device
+) -> tuple[pd.DataFrame, Tensor | None]:
+    """Return the annotations of `n_draws` training rows, and their covariates (n_draws, n_covariates) or None.
+
+    Rows are drawn so that each combination of classes is equally frequent, else rare ones would hardly be generated.
+    """
+    import torch
+
+    from aeflow.covariates import encode_covariates
+
+    if not codes:
+        return pd.DataFrame(index=range(n_draws)), None
+    rng, columns = np.random.default_rng(seed), list(codes)
+    classes = [column for column in columns if "levels" in codes[column]]
+    groups = [rows for _, rows in obs.groupby(classes, sort=True)] if classes else [obs]
+    picked = [groups[i % len(groups)].iloc[[rng.integers(len(groups[i % len(groups)]))]] for i in range(n_draws)]
+    given = pd.concat(picked, ignore_index=True)[columns]
+    return given, torch.from_numpy(encode_covariates(given, dict(codes))).to(device)
+
+
+def export_frames(
+    model: AbstractAutoencoder, info: Mapping[str, Any], tables: list[Table], batches: list[Batch]
+) -> dict[str, pd.DataFrame]:
+    """Return what a model exports, as frames: observations by variables or gene sets, variables by latents.
+
+    Matrices over observations start with sample_id and split, those over variables with var_id.
+    """
+    import torch
+
+    with torch.no_grad():
+        parts = [model.exports(batch) for batch in batches]
+        of_variables = model.variable_exports()
+    ids = pd.concat([table.obs[["sample_id", "split"]] for table in tables], ignore_index=True)
+    frames = {}
+    for name in parts[0]:
+        matrix = torch.cat([part[name] for part in parts]).cpu().numpy()
+        columns = info["gene_sets"] if name == "gene_set_activity" else tables[0].var["var_id"].astype(str)
+        frames[name] = pd.concat([ids, pd.DataFrame(matrix, columns=list(columns))], axis=1)
+    for name, matrix in of_variables.items():
+        frame = pd.DataFrame(matrix.cpu().numpy(), columns=[f"v{i}" for i in range(matrix.shape[1])])
+        frame.insert(0, "var_id", tables[0].var["var_id"].astype(str).to_numpy())
+        frames[name] = frame
+    return frames
 
 
 def data_hash(table: Table) -> str:
@@ -78,11 +147,14 @@ def describe(run: dict, model, dataset: dict, *, n_train: int, n_val: int, histo
     }
 
 
-def draw_frame(X: np.ndarray, var_ids: pd.Series) -> pd.DataFrame:
-    """Return generated observations (n_draws, n_vars) as a frame draw_id, then one column per variable."""
+GIVEN = "given:"  # prefix of the columns that say what a draw was conditioned on
+
+
+def draw_frame(X: np.ndarray, var_ids: pd.Series, given: pd.DataFrame) -> pd.DataFrame:
+    """Return generated observations (n_draws, n_vars) as a frame draw_id, given:..., then one column per variable."""
     frame = pd.DataFrame(X, columns=var_ids.astype(str))
-    frame.insert(0, "draw_id", [f"draw{i:05d}" for i in range(len(X))])
-    return frame
+    ids = pd.DataFrame({"draw_id": [f"draw{i:05d}" for i in range(len(X))]})
+    return pd.concat([ids, given.add_prefix(GIVEN).reset_index(drop=True), frame], axis=1)
 
 
 def latent_frame(sample_ids: pd.Series, split: pd.Series, z: np.ndarray) -> pd.DataFrame:
@@ -100,4 +172,5 @@ def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
 
 def read_draws(path: str | Path) -> np.ndarray:
     """Return generated observations (n_draws, n_vars), in the dataset's unit before scaling."""
-    return pd.read_parquet(path).drop(columns="draw_id").to_numpy()
+    frame = pd.read_parquet(path)
+    return frame[[c for c in frame.columns if c != "draw_id" and not c.startswith(GIVEN)]].to_numpy()

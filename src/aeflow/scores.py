@@ -17,39 +17,46 @@ MAX_REFERENCE = 10_000  # training latents kept for neighbour search: bounds its
 K_NEIGHBOURS = 5
 
 
-def in_chunks(function, x: Tensor) -> Tensor:
-    """Return function(rows) over consecutive rows of x, concatenated; no row is left out."""
+def in_chunks(function, rows: Batch) -> Tensor:
+    """Return function(batch) over consecutive rows, concatenated; no row is left out."""
+    x, generator, c = rows
     with torch.no_grad():
-        return torch.cat([function(rows) for rows in x.split(CHUNK)])
+        parts = [
+            function(Batch(x[i : i + CHUNK], generator, None if c is None else c[i : i + CHUNK]))
+            for i in range(0, len(x), CHUNK)
+        ]
+    return torch.cat(parts)
 
 
-def encode_all(model: AbstractAutoencoder, x: Tensor) -> np.ndarray:
+def encode_all(model: AbstractAutoencoder, rows: Batch) -> np.ndarray:
     """Return latents (n_obs, n_latent) float32."""
-    return in_chunks(lambda rows: model.encode(Batch(rows)), x).cpu().numpy()
+    return in_chunks(model.encode, rows).cpu().numpy()
 
 
-def reconstruct_all(model: AbstractAutoencoder, x: Tensor) -> Tensor:
+def reconstruct_all(model: AbstractAutoencoder, rows: Batch) -> Tensor:
     """Return x_hat (n_obs, n_vars), in the units of x."""
-    return in_chunks(lambda rows: model.decode(model.encode(Batch(rows)), Batch(rows)), x)
+    return in_chunks(lambda batch: model.decode(model.encode(batch), batch), rows)
 
 
 def anomaly_scores(
-    model: AbstractAutoencoder, reference: Tensor, x: Tensor, *, n_importance: int, seed: int
+    model: AbstractAutoencoder, reference: Batch, rows: Batch, *, n_importance: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return every score the model allows for rows x (n_obs, n_vars), each (n_obs,) float64.
+    """Return every score the model allows for `rows` (n_obs), each (n_obs,) float64.
 
     The last one, baseline/squared_distance_to_mean, knows no model: it is the floor of every other score.
     """
-    z_reference, z = encode_all(model, reference), encode_all(model, x)
+    x = rows.x
+    z_reference, z = encode_all(model, reference), encode_all(model, rows)
     scores = {
-        "deviation/squared_error": (reconstruct_all(model, x) - x).double().square().sum(1).cpu().numpy(),
+        "deviation/squared_error": (reconstruct_all(model, rows) - x).double().square().sum(1).cpu().numpy(),
         "proximity/knn": knn_distance(z_reference, z, seed),
         "proximity/mahalanobis": mahalanobis_distance(z_reference, z),
-        "baseline/squared_distance_to_mean": (x - reference.mean(0)).double().square().sum(1).cpu().numpy(),
+        "baseline/squared_distance_to_mean": (x - reference.x.mean(0)).double().square().sum(1).cpu().numpy(),
     }
     if isinstance(model, AbstractDensity):
         generator = torch.Generator(x.device).manual_seed(seed)
-        log_px = in_chunks(lambda rows: model.log_likelihood(Batch(rows, generator), n_importance), x)
+        given = rows._replace(generator=generator)
+        log_px = in_chunks(lambda batch: model.log_likelihood(batch, n_importance), given)
         scores["density/neg_log_likelihood"] = -log_px.double().cpu().numpy()
     bad = [name for name, values in scores.items() if not np.isfinite(values).all()]
     if bad:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from aeflow.checkpoint import Checkpoint
-from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Batch
+from aeflow.errors import ConfigError
+from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractPrepared, Batch
+from aeflow.pretraining import pretrain
 
 log = logging.getLogger(__name__)
 HISTORY = (
@@ -40,6 +42,8 @@ class TrainingSettings:
     clip_norm : upper bound of the gradient's norm; 0 means none.
     beta : weight of the penalty; 1 makes the loss of a VAE its negative ELBO.
     warmup_epochs : epochs over which the penalty's weight rises linearly from 0 to beta.
+    schedule : of the learning rate: "constant", or "cosine" from learning_rate to 0 over max_epochs.
+    pretrain_epochs : passes over the training rows for each layer before the first epoch; 0 means no pretraining.
     checkpoint_seconds : least time between two resumable states.
     """
 
@@ -51,6 +55,8 @@ class TrainingSettings:
     clip_norm: float = 10.0
     beta: float = 1.0
     warmup_epochs: int = 0
+    schedule: str = "constant"
+    pretrain_epochs: int = 0
     checkpoint_seconds: float = 10.0
 
 
@@ -71,12 +77,15 @@ def fit(
     settings: TrainingSettings,
     *,
     seed: int,
+    c_train: Tensor | None = None,
+    c_val: Tensor | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Fit `model` in place to x_train (n_obs, D), keeping the weights of the best epoch on x_val.
 
-    Data and model must already lie on the same device. Given the same model, data, settings, seed and thread count
-    the result is the same to the byte, whether or not the run was killed and resumed from `checkpoint` in between.
+    c_train, c_val (n_obs, C) are the covariates of conditional models. Data and model must already lie on the same
+    device. Given the same model, data, settings, seed and thread count the result is the same to the byte, whether or
+    not the run was killed and resumed from `checkpoint` in between.
 
     Returns
     -------
@@ -92,17 +101,27 @@ def fit(
     """
     model.check_support(x_train)
     model.check_support(x_val)
+    if isinstance(model, AbstractPrepared):
+        model.prepare(x_train, c_train)
     if isinstance(model, AbstractClosedForm):
         model.solve(x_train)
-        return pd.DataFrame([_closed_form_row(model, x_train, x_val, seed, settings)], columns=HISTORY), 0
-    run = _Run(model, x_train, settings, seed)
-    progress = run.resume(checkpoint) or _Progress(0, 0, float("inf"), [])
+        row = _closed_form_row(model, (x_train, c_train), (x_val, c_val), seed, settings)
+        return pd.DataFrame([row], columns=HISTORY), 0
+    run = _Run(model, x_train, c_train, settings, seed)
+    progress = run.resume(checkpoint)
+    if progress is None:
+        if settings.pretrain_epochs:
+            run.pretrain()
+        progress = _Progress(0, 0, float("inf"), [])
     saved_at = time.monotonic()
     while progress.epoch < settings.max_epochs and not _stalled(progress, settings):
         started = time.monotonic()
         progress.epoch += 1
         row = run.train_epoch(progress.epoch)
-        row |= evaluate(model, x_val, seed, beta=settings.beta)
+        try:
+            row |= evaluate(model, x_val, seed, beta=settings.beta, covariates=c_val)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"epoch {progress.epoch}: {error}") from None
         progress.history.append(row)
         # while the penalty's weight still rises, the validation loss is not the one being minimised
         if progress.epoch <= settings.warmup_epochs or row["val_loss"] < progress.best_loss:
@@ -120,14 +139,17 @@ def fit(
     return pd.DataFrame(progress.history, columns=HISTORY), progress.best_epoch
 
 
-def evaluate(model: AbstractAutoencoder, x: Tensor, seed: int, *, beta: float) -> dict[str, float]:
+def evaluate(
+    model: AbstractAutoencoder, x: Tensor, seed: int, *, beta: float, covariates: Tensor | None = None
+) -> dict[str, float]:
     """Return mean validation losses over rows x; the same random draws at every call, so that epochs compare."""
     generator = torch.Generator(x.device).manual_seed(seed)
     model.eval()
     parts = []
     with torch.no_grad():
         for start in range(0, len(x), EVAL_ROWS):
-            losses = model.losses(Batch(x[start : start + EVAL_ROWS], generator))
+            rows = slice(start, start + EVAL_ROWS)
+            losses = model.losses(Batch(x[rows], generator, None if covariates is None else covariates[rows]))
             parts.append(torch.stack(losses).double().sum(1))
     reconstruction, penalty = (torch.stack(parts).sum(0) / len(x)).tolist()
     if not math.isfinite(reconstruction + penalty):
@@ -144,23 +166,41 @@ def _stalled(progress: _Progress, settings: TrainingSettings) -> bool:
     return progress.epoch > settings.warmup_epochs and since >= settings.patience
 
 
-def _closed_form_row(model, x_train, x_val, seed, settings) -> dict[str, float]:
-    train = evaluate(model, x_train, seed, beta=settings.beta)
+def _closed_form_row(model, train, val, seed, settings) -> dict[str, float]:
+    (x, c), (x_val, c_val) = train, val
+    train = evaluate(model, x, seed, beta=settings.beta, covariates=c)
     row = {"epoch": 0, "train_reconstruction": train["val_reconstruction"], "train_penalty": train["val_penalty"]}
     row |= {"penalty_weight": settings.beta, "learning_rate": 0.0}
-    return row | evaluate(model, x_val, seed, beta=settings.beta)
+    return row | evaluate(model, x_val, seed, beta=settings.beta, covariates=c_val)
 
 
 class _Run:
     """Model, optimiser and generator of one training, and the weights of its best epoch."""
 
-    def __init__(self, model: AbstractAutoencoder, x_train: Tensor, settings: TrainingSettings, seed: int):
-        self.model, self.x, self.settings = model, x_train, settings
+    def __init__(
+        self, model: AbstractAutoencoder, x: Tensor, covariates: Tensor | None, settings: TrainingSettings, seed: int
+    ):
+        if settings.schedule not in ("constant", "cosine"):
+            raise ConfigError(f"training.schedule: {settings.schedule!r} does not exist; known: constant, cosine")
+        self.model, self.x, self.c, self.settings, self.seed = model, x, covariates, settings, seed
         self.optimiser = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.generator = torch.Generator(x_train.device).manual_seed(seed)
+        self.generator = torch.Generator(x.device).manual_seed(seed)
         self.keep_weights()
+
+    def pretrain(self) -> None:
+        s = self.settings
+        shared = {"batch_size": s.batch_size, "learning_rate": s.learning_rate, "seed": self.seed}
+        pretrain(self.model, self.x, self.c, epochs=s.pretrain_epochs, **shared)
+        self.keep_weights()
+
+    def learning_rate(self, epoch: int, step: float) -> float:
+        """Return the rate at `step`, the share of the epoch that is done."""
+        settings = self.settings
+        if settings.schedule == "constant":
+            return settings.learning_rate
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1 + step) / settings.max_epochs))
 
     def keep_weights(self) -> None:
         self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
@@ -172,8 +212,11 @@ class _Run:
         order = torch.randperm(len(self.x), generator=self.generator, device=self.x.device)
         batches = order.split(settings.batch_size)
         sums = []  # stays on the device: one synchronisation an epoch
-        for rows in batches:
-            losses = model.losses(Batch(self.x[rows], self.generator))
+        for i, rows in enumerate(batches):
+            rate = self.learning_rate(epoch, i / len(batches))
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            losses = model.losses(Batch(self.x[rows], self.generator, None if self.c is None else self.c[rows]))
             loss = (losses.reconstruction + weight * losses.penalty).mean()
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -196,7 +239,7 @@ class _Run:
             "train_reconstruction": reconstruction,
             "train_penalty": penalty,
             "penalty_weight": weight,
-            "learning_rate": settings.learning_rate,
+            "learning_rate": rate,
         }
 
     def save(self, checkpoint: Checkpoint, progress: _Progress) -> None:

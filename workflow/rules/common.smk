@@ -87,7 +87,7 @@ def fit_filter(dataset):
 
 
 def preprocess_options(dataset):
-    keys = ("split", "normalise", "log2p1", "correct", "n_top_vars", "scale")
+    keys = ("split", "round", "normalise", "log2p1", "correct", "n_top_vars", "scale")
     return {key: config["datasets"][dataset][key] for key in keys}
 
 
@@ -111,6 +111,12 @@ def generated(wildcards):
     return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
 
 
+def exported(dataset=None):
+    """Export folders of the runs whose model has something to export."""
+    chosen = [c for c in CELLS if dataset in (None, c.dataset) and aeflow_config.exports(c.model, config)]
+    return [f"{RUN}/exports".format(**cell._asdict()) for cell in chosen]
+
+
 def comparisons():
     """Tables and figures of every dataset."""
     wanted = []
@@ -127,4 +133,4 @@ def comparisons():
 
 def targets():
     """Everything `rule all` asks for."""
-    return [*comparisons(), "results/mlflow/logged.json"]
+    return [*comparisons(), *exported(), "results/mlflow/logged.json"]

@@ -33,6 +33,8 @@ rule score:
 
 rule generate:
     input:
+        X_train=f"{DATASET}/X_train.parquet",
+        obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
@@ -46,9 +48,34 @@ rule generate:
         gpu=config["gpu"],
         mem_mb=2000,
     params:
+        view=lambda w: config["views"][w.view],
         generate=lambda w: config["datasets"][w.dataset]["generate"],
     script:
         "../scripts/generate.py"
+
+
+rule export:
+    input:
+        X_train=f"{DATASET}/X_train.parquet",
+        X_val=f"{DATASET}/X_val.parquet",
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        weights=f"{RUN}/model.safetensors",
+        model=f"{RUN}/model.json",
+        code=code("aeflow.run_folder"),
+    output:
+        directory(f"{RUN}/exports"),
+    log:
+        "logs/export/{dataset}/{view}/{model}/seed{seed}.log",
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    params:
+        view=lambda w: config["views"][w.view],
+    script:
+        "../scripts/export.py"
 
 
 rule evaluate:

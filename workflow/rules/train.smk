@@ -12,7 +12,7 @@ rule train:
         dataset=f"{DATASET}/dataset.json",
         gene_sets=model_gene_sets,
         code=lambda w: code(
-            "aeflow.training",
+            "aeflow.selection",
             "aeflow.run_folder",
             f"aeflow.models.{config['models'][w.model]['architecture'].split('.')[0]}",
         ),
@@ -32,6 +32,8 @@ rule train:
         view=lambda w: config["views"][w.view],
         architecture=lambda w: config["models"][w.model]["architecture"],
         hyperparameters=lambda w: aeflow_config.hyperparameters(w.model, config),
+        condition_on=lambda w: config["models"][w.model].get("condition_on", []),
+        choose=lambda w: config["models"][w.model].get("choose", {}),
         min_genes=lambda w: config["gene_sets"].get(config["models"][w.model].get("gene_sets"), {}).get("min_genes"),
         training=lambda w: aeflow_config.training_settings(w.dataset, w.model, config),
         checkpoint="results/checkpoints/{dataset}/{view}/{model}/seed{seed}",

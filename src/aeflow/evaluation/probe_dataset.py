@@ -18,7 +18,12 @@ BEFORE = "none"
 
 
 def log_values(table: Table, options: dict[str, Any]) -> tuple[np.ndarray, str]:
-    """Return X (n_obs, n_vars) as the correction is given it, and its unit; ConfigError if that is no log scale."""
+    """Return X (n_obs, n_vars) as the correction is given it, and its unit; ConfigError if that is no log scale.
+
+    A dataset of whole counts, for count models, is probed on log2 of its upper-quartile scaled counts.
+    """
+    if options.get("round") and not options["log2p1"]:
+        return np.log2(normalise(table.X, "upper_quartile") + np.float32(1)), LOG_UNITS[table.unit]
     X, unit = normalise(table.X, options["normalise"]), table.unit
     if options["log2p1"] and unit in LOG_UNITS:
         return np.log2(X + np.float32(1)), LOG_UNITS[unit]

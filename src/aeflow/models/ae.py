@@ -1,9 +1,9 @@
-"""Deterministic autoencoder of any depth.
+"""Deterministic autoencoder of any depth and shape.
 
 z = f(x),  x_hat = g(z),  loss = sum_j (x_j - x_hat_j)^2,  or the cross-entropy of x_j in [0, 1] under x_hat_j.
 
 Hinton & Salakhutdinov (2006), Reducing the dimensionality of data with neural networks, Science 313.
-Differs from the paper: trained end to end from Xavier weights, without layer-wise pretraining.
+Differs from the paper: Xavier weights; pretraining, layer by layer, only where training asks for it.
 """
 
 from __future__ import annotations
@@ -11,46 +11,63 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from aeflow.errors import DataError
-from aeflow.layers import mlp
-from aeflow.losses import bernoulli_nll, squared_error
-from aeflow.models.base import AbstractAutoencoder, Batch, Losses
+from aeflow import networks
+from aeflow.losses import check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 
 
-class AE(AbstractAutoencoder):
-    """Mirror-shaped multilayer perceptron: n_vars -> n_hidden... -> n_latent -> ...n_hidden -> n_vars."""
+class AE(AbstractAutoencoder, AbstractLayered):
+    """n_vars -> n_hidden... -> n_latent -> n_hidden_decoder... -> n_vars; the decoder mirrors the encoder if not given.
+
+    output : "linear" or "sigmoid" with squared error; cross-entropy is always sigmoid.
+    activate_latent : put the activation on the latents, too, as in a network of one hidden layer.
+    """
 
     def __init__(
         self,
         n_vars: int,
         *,
         n_hidden: Sequence[int] = (256,),
+        n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
+        network: str = "mlp",
         activation: str = "relu",
-        dropout: float = 0.0,
+        activate_latent: bool = False,
+        output: str = "linear",
         loss: str = "squared_error",
+        bias: bool = True,
+        dropout: float = 0.0,
     ):
         super().__init__()
-        if loss not in ("squared_error", "cross_entropy"):
-            raise ValueError(f"ae: loss {loss!r} does not exist; known: squared_error, cross_entropy")
+        check_reconstruction("ae", loss)
+        if output not in ("linear", "sigmoid"):
+            raise ValueError(f"ae: output {output!r} does not exist; known: linear, sigmoid")
         self.n_latent, self.loss = n_latent, loss
-        self.encoder = mlp([n_vars, *n_hidden, n_latent], activation, dropout=dropout)
-        self.decoder = mlp([n_latent, *reversed(n_hidden), n_vars], activation, dropout=dropout)
+        self.sigmoid = output == "sigmoid" or loss == "cross_entropy"
+        self.mirrored = n_hidden_decoder is None
+        back = list(reversed(n_hidden)) if n_hidden_decoder is None else n_hidden_decoder
+        shared = {"network": network, "activation": activation, "bias": bias, "dropout": dropout}
+        self.encoder = networks.encoder(n_vars, n_hidden, n_latent, activate_last=activate_latent, **shared)
+        self.decoder = networks.decoder(n_latent, back, n_vars, **shared)
 
     def check_support(self, x: Tensor) -> None:
-        if self.loss == "cross_entropy" and (x.min() < 0 or x.max() > 1):
-            raise DataError(f"ae: cross_entropy needs x in [0, 1], found [{x.min():g}, {x.max():g}]")
+        if self.loss == "cross_entropy":
+            check_unit_interval("ae", x)
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return networks.stages(self.encoder, self.decoder) if self.mirrored else []
 
     def encode(self, batch: Batch) -> Tensor:
         return self.encoder(batch.x)  # (B, L)
 
     def decode(self, z: Tensor, batch: Batch) -> Tensor:
         out = self.decoder(z)  # (B, D)
-        return torch.sigmoid(out) if self.loss == "cross_entropy" else out
+        return torch.sigmoid(out) if self.sigmoid else out
 
     def losses(self, batch: Batch) -> Losses:
-        out = self.decoder(self.encode(batch))
-        reconstruction = bernoulli_nll(batch.x, out) if self.loss == "cross_entropy" else squared_error(batch.x, out)
-        return Losses(reconstruction, torch.zeros_like(reconstruction))
+        z = self.encode(batch)
+        out = self.decoder(z) if self.loss == "cross_entropy" else self.decode(z, batch)
+        error = reconstruction(self.loss, batch.x, out)
+        return Losses(error, torch.zeros_like(error))

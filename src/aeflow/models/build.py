@@ -14,21 +14,30 @@ from aeflow.files import read_json
 from aeflow.models.base import AbstractAutoencoder
 
 
-def build(architecture: str, n_vars: int, hyperparameters: dict[str, Any], mask: Tensor | None = None):
+def build(
+    architecture: str,
+    n_vars: int,
+    hyperparameters: dict[str, Any],
+    mask: Tensor | None = None,
+    n_covariates: int | None = None,
+):
     """Return a new model, e.g. `architecture` "vae.VAE"; weights come from torch's global generator.
 
     mask : (n_vars, n_sets), for models whose constructor takes one (gene sets).
+    n_covariates : columns of the covariates, for conditional models.
     """
     module, name = architecture.rsplit(".", 1)
     cls = getattr(importlib.import_module(f"aeflow.models.{module}"), name)
-    data = {} if mask is None else {"mask": mask}
-    return cls(n_vars, **data, **hyperparameters)
+    data = {"mask": mask, "n_covariates": n_covariates}
+    return cls(n_vars, **{key: value for key, value in data.items() if value is not None}, **hyperparameters)
 
 
 def load_model(weights: str | Path, description: str | Path, device: torch.device) -> AbstractAutoencoder:
     """Return the trained model in evaluation mode on `device`."""
     info = read_json(description)
     state = load_file(weights)
-    model = build(info["architecture"], info["n_vars"], info["hyperparameters"], state.get("mask"))
+    model = build(
+        info["architecture"], info["n_vars"], info["hyperparameters"], state.get("mask"), info.get("n_covariates")
+    )
     model.load_state_dict(state)
     return model.to(device).eval()

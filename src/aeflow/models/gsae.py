@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from aeflow.layers import MaskedLinear, mlp, new_activation
 from aeflow.losses import squared_error
-from aeflow.models.base import AbstractAutoencoder, Batch, Losses
+from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLayered, Batch, Losses
 
 
-class GSAE(AbstractAutoencoder):
+class GSAE(AbstractAutoencoder, AbstractExporting, AbstractLayered):
     """Genes -> gene sets (masked) -> supersets -> gene sets -> genes (masked)."""
 
     def __init__(self, n_vars: int, *, mask: Tensor, n_latent: int = 32, activation: str = "tanh"):
@@ -35,6 +35,12 @@ class GSAE(AbstractAutoencoder):
         self.supersets_to_sets = mlp([n_latent, n_sets], activation, activate_last=True)
         self.sets_to_genes = MaskedLinear(mask.T)
         self.register_buffer("mask", mask)
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [(self.genes_to_sets, self.sets_to_genes), (self.sets_to_supersets, self.supersets_to_sets)]
+
+    def exports(self, batch: Batch) -> dict[str, Tensor]:
+        return {"gene_set_activity": self.gene_set_activity(batch)}
 
     def gene_set_activity(self, batch: Batch) -> Tensor:
         """Return the activity of each gene-set node (B, n_sets)."""

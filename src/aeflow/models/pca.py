@@ -21,13 +21,14 @@ from aeflow.models.base import (
     AbstractClosedForm,
     AbstractDensity,
     AbstractGenerative,
+    AbstractLinear,
     Batch,
     Losses,
     standard_normal,
 )
 
 
-class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGenerative):
+class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGenerative, AbstractLinear):
     """Linear autoencoder at its global optimum (Baldi & Hornik 1989)."""
 
     outcome = "continuous"
@@ -67,6 +68,9 @@ class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGene
         for buffer, value in ((self.mean, mean), (self.components, components), (self.eigenvalues, eigenvalues)):
             buffer.copy_(value)
 
+    def loadings(self) -> Tensor:
+        return self.components.T
+
     def encode(self, batch: Batch) -> Tensor:
         return (batch.x - self.mean) @ self.components.T  # (B, L)
 
@@ -88,7 +92,9 @@ class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGene
         logdet = variances.log().sum() + (n_vars - self.n_latent) * s2.log()
         return (-0.5 * (n_vars * LOG_2PI + logdet + mahalanobis)).to(batch.x.dtype)
 
-    def generate(self, n_draws: int, generator: torch.Generator, *, noise: bool) -> Tensor:
+    def generate(
+        self, n_draws: int, generator: torch.Generator, *, noise: bool, covariates: Tensor | None = None
+    ) -> Tensor:
         scale = (self.eigenvalues - self.s2).clamp(min=0).sqrt()
         z = standard_normal((n_draws, self.n_latent), self.mean, generator) * scale
         x = self.mean + z @ self.components

@@ -1,10 +1,12 @@
-"""Variational autoencoder with a Bernoulli or Gaussian likelihood.
+"""Variational autoencoder with a Bernoulli or Gaussian likelihood, by its evidence lower bound or a tighter one.
 
 -ELBO(x) = E_{q(z|x)}[-log p(x|z)] + KL(q(z|x) || N(0, I)),  q(z|x) = N(mu(x), diag exp(logvar(x))).
-log p(x) >= log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q  (importance-weighted bound).
+log p(x) >= E log 1/K sum_k w_k,  w_k = p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q  (objective "iwae").
 
-Kingma & Welling (2014), arXiv:1312.6114, eqs 3, 10; Burda et al. (2016), arXiv:1509.00519, eq 8.
-Differs from the papers: a Gaussian likelihood has one learnt variance per variable, shared by all observations.
+Kingma & Welling (2014), arXiv:1312.6114, eqs 3, 10; Burda et al. (2016), arXiv:1509.00519, eq 8; free bits: Kingma et
+al. (2016), arXiv:1606.04934, eq 15; doubly reparameterised gradient: Tucker et al. (2019), arXiv:1810.04152, eq 8.
+Differs from the papers: free bits hold per observation and latent, in training only; a learnt Gaussian variance is one
+per variable, shared by all observations.
 """
 
 from __future__ import annotations
@@ -15,16 +17,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow.errors import DataError
-from aeflow.layers import LOG_2PI, mlp
-from aeflow.losses import bernoulli_nll, gaussian_nll, kl_standard_normal
-from aeflow.models.base import AbstractAutoencoder, AbstractDensity, AbstractGenerative, Batch, Losses, standard_normal
+from aeflow import networks
+from aeflow.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.losses import bernoulli_nll, check_unit_interval, gaussian_nll, kl_standard_normal_parts
+from aeflow.models.base import (
+    AbstractAutoencoder,
+    AbstractDensity,
+    AbstractGenerative,
+    AbstractLayered,
+    Batch,
+    Losses,
+    check_choice,
+    standard_normal,
+)
 
-LOGVAR_RANGE = (-10.0, 10.0)  # beyond it exp(logvar) under- or overflows float32 gradients
 
+class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered):
+    """Reconstruction plus penalty is the negative bound; of "iwae" the bound is all reconstruction.
 
-class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative):
-    """Reconstruction plus penalty is the negative evidence lower bound, with one posterior draw."""
+    variance : of the Gaussian likelihood, in squared units of x; None learns it.
+    n_draws : posterior draws per observation, L of "elbo" or K of "iwae".
+    binarise : draw x ~ Bernoulli(x) anew for every batch and every likelihood (dynamic binarisation).
+    """
 
     def __init__(
         self,
@@ -32,35 +46,64 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative):
         *,
         n_hidden: Sequence[int] = (256,),
         n_latent: int = 32,
+        network: str = "mlp",
         activation: str = "relu",
         likelihood: str = "bernoulli",
+        variance: float | None = None,
+        objective: str = "elbo",
+        gradient: str = "standard",
+        n_draws: int = 1,
+        free_bits: float = 0.0,
+        binarise: bool = False,
     ):
         super().__init__()
-        if likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f"vae: likelihood {likelihood!r} does not exist; known: bernoulli, gaussian")
-        self.n_latent, self.likelihood = n_latent, likelihood
+        check_choice("vae", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_choice("vae", "objective", objective, ("elbo", "iwae"))
+        check_choice("vae", "gradient", gradient, ("standard", "dreg"))
+        if (gradient == "dreg" and objective != "iwae") or (free_bits and objective != "elbo"):
+            raise ValueError("vae: gradient 'dreg' belongs to objective 'iwae', free_bits to 'elbo'")
+        if binarise and likelihood != "bernoulli":
+            raise ValueError(f"vae: binarise needs the Bernoulli likelihood, found {likelihood!r}")
+        self.n_latent, self.likelihood, self.objective, self.gradient = n_latent, likelihood, objective, gradient
+        self.n_draws, self.free_bits, self.binarise = n_draws, free_bits, binarise
         self.outcome = "binary" if likelihood == "bernoulli" else "continuous"
-        self.trunk = mlp([n_vars, *n_hidden], activation, activate_last=True) if n_hidden else nn.Identity()
-        self.posterior = mlp([([n_vars, *n_hidden])[-1], 2 * n_latent], activation)
-        self.decoder = mlp([n_latent, *reversed(n_hidden), n_vars], activation)
-        if likelihood == "gaussian":
+        blocks, width = networks.trunk(n_vars, n_hidden, network=network, activation=activation)
+        self.trunk, self.posterior = nn.Sequential(*blocks), networks.head(width, 2 * n_latent, None)
+        self.decoder = networks.decoder(
+            n_latent, list(reversed(n_hidden)), n_vars, network=network, activation=activation
+        )
+        if likelihood == "gaussian" and variance is None:
             self.logvar = nn.Parameter(torch.zeros(n_vars))
+        elif likelihood == "gaussian":
+            self.register_buffer("logvar", torch.full((n_vars,), math.log(variance)))
 
     def check_support(self, x: Tensor) -> None:
-        if self.likelihood == "bernoulli" and (x.min() < 0 or x.max() > 1):
-            raise DataError(f"vae: a Bernoulli likelihood needs x in [0, 1], found [{x.min():g}, {x.max():g}]")
+        if self.likelihood == "bernoulli":
+            check_unit_interval("vae", x)
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return list(zip(self.trunk, reversed(self.decoder), strict=False))  # all but the posterior's
 
     def qz(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu, logvar of q(z given x), each (B, L)."""
+        """Return mu, logvar (B, L) of the posterior."""
         mu, logvar = self.posterior(self.trunk(x)).chunk(2, dim=1)
         return mu, logvar.clamp(*LOGVAR_RANGE)
 
     def nll(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return -log p(x given z) in nats (B,)."""
-        out = self.decoder(z)
+        """Return -log p(x|z) in nats (K, B) for x (B, D), z (K, B, L)."""
+        out = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # (K, B, D)
         if self.likelihood == "bernoulli":
-            return bernoulli_nll(x, out)
+            return bernoulli_nll(x.expand_as(out), out)
         return gaussian_nll(x, out, self.logvar.clamp(*LOGVAR_RANGE))
+
+    def log_weights(self, x: Tensor, n_draws: int, generator, *, stop: bool = False) -> tuple[Tensor, Tensor]:
+        """Return log w_k (K, B) and z (K, B, L); `stop` keeps the gradient of q's own parameters out of log q."""
+        mu, logvar = self.qz(x)
+        z = mu + (0.5 * logvar).exp() * standard_normal((n_draws, *mu.shape), mu, generator)
+        if stop:
+            mu, logvar = mu.detach(), logvar.detach()
+        log_pz = -0.5 * (LOG_2PI + z.square()).sum(-1)
+        return log_pz - self.nll(x, z) + gaussian_nll(z, mu, logvar), z
 
     def encode(self, batch: Batch) -> Tensor:
         return self.qz(batch.x)[0]
@@ -70,22 +113,42 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative):
         return torch.sigmoid(out) if self.likelihood == "bernoulli" else out
 
     def losses(self, batch: Batch) -> Losses:
-        mu, logvar = self.qz(batch.x)
-        z = mu + (0.5 * logvar).exp() * standard_normal(tuple(mu.shape), mu, batch.generator)  # (B, L)
-        return Losses(self.nll(batch.x, z), kl_standard_normal(mu, logvar))
+        x = torch.bernoulli(batch.x, generator=batch.generator) if self.binarise else batch.x
+        if self.objective == "iwae":
+            bound = self.importance_bound(x, batch.generator)
+            return Losses(-bound, torch.zeros_like(bound))
+        mu, logvar = self.qz(x)
+        z = mu + (0.5 * logvar).exp() * standard_normal((self.n_draws, *mu.shape), mu, batch.generator)  # (K, B, L)
+        kl = kl_standard_normal_parts(mu, logvar)
+        if self.training and self.free_bits:
+            kl = kl.clamp(min=self.free_bits)
+        return Losses(self.nll(x, z).mean(0), kl.sum(1))
+
+    def importance_bound(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Return log 1/K sum_k w_k (B,), whose gradient is the standard or the doubly reparameterised one."""
+        dreg = self.gradient == "dreg" and self.training
+        log_w, z = self.log_weights(x, self.n_draws, generator, stop=dreg)
+        bound = log_w.logsumexp(0) - math.log(self.n_draws)
+        if not dreg:
+            return bound
+        weights = log_w.detach().softmax(0)  # (K, B); the encoder's gradient, through z, takes them squared
+        if z.requires_grad:
+            z.register_hook(lambda grad: grad * weights.unsqueeze(-1))
+        surrogate = (weights * log_w).sum(0)
+        return surrogate + (bound - surrogate).detach()
 
     def log_likelihood(self, batch: Batch, n_importance: int) -> Tensor:
-        mu, logvar = self.qz(batch.x)
-        log_w = []
-        for _ in range(n_importance):  # a loop, not a (K, B, D) tensor: memory stays that of one batch
-            eps = standard_normal(tuple(mu.shape), mu, batch.generator)
-            z = mu + (0.5 * logvar).exp() * eps
-            log_pz = -0.5 * (LOG_2PI + z.square()).sum(1)
-            log_qz = -0.5 * (LOG_2PI + logvar + eps.square()).sum(1)
-            log_w.append(-self.nll(batch.x, z) + log_pz - log_qz)
-        return torch.stack(log_w).logsumexp(0) - math.log(n_importance)  # (B,)
+        x = torch.bernoulli(batch.x, generator=batch.generator) if self.binarise else batch.x
+        at_once = max(1, min(n_importance, 2_000_000 // x.numel()))  # bounds memory at a few times the batch's
+        parts = []
+        for start in range(0, n_importance, at_once):
+            log_w, _ = self.log_weights(x, min(at_once, n_importance - start), batch.generator)
+            parts.append(log_w.logsumexp(0))
+        return torch.stack(parts).logsumexp(0) - math.log(n_importance)  # (B,)
 
-    def generate(self, n_draws: int, generator: torch.Generator, *, noise: bool) -> Tensor:
+    def generate(
+        self, n_draws: int, generator: torch.Generator, *, noise: bool, covariates: Tensor | None = None
+    ) -> Tensor:
         like = next(self.parameters())
         out = self.decoder(standard_normal((n_draws, self.n_latent), like, generator))
         if self.likelihood == "bernoulli":

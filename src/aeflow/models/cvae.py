@@ -1,0 +1,112 @@
+"""Conditional variational autoencoder: encoder and decoder are given classes or covariates c beside x and z.
+
+-ELBO(x | c) = E_{q(z|x,c)}[-log p(x|z,c)] + KL(q(z|x,c) || N(0, I)).
+
+Sohn et al. (2015), Learning structured output representation using deep conditional generative models, NeurIPS 28.
+Differs from the paper: the prior p(z) does not depend on c, so that z is pushed to hold what c does not say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from aeflow import networks
+from aeflow.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.losses import bernoulli_nll, check_unit_interval, gaussian_nll, kl_standard_normal
+from aeflow.models.base import (
+    AbstractAutoencoder,
+    AbstractDensity,
+    AbstractGenerative,
+    AbstractLayered,
+    Batch,
+    Losses,
+    check_choice,
+    standard_normal,
+)
+
+
+class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered):
+    """c joins x before the first map of `mlp`, the last feature map of `conv`, and z before the decoder."""
+
+    def __init__(
+        self,
+        n_vars: int,
+        *,
+        n_covariates: int,
+        n_hidden: Sequence[int] = (256,),
+        n_latent: int = 32,
+        network: str = "mlp",
+        activation: str = "relu",
+        likelihood: str = "bernoulli",
+    ):
+        super().__init__()
+        check_choice("cvae", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        self.n_latent, self.likelihood, self.early = n_latent, likelihood, network == "mlp"
+        self.outcome = "binary" if likelihood == "bernoulli" else "continuous"
+        n_in = n_vars + n_covariates if self.early else n_vars
+        blocks, width = networks.trunk(n_in, n_hidden, network=network, activation=activation)
+        self.trunk = nn.Sequential(*blocks)
+        self.posterior = networks.head(width if self.early else width + n_covariates, 2 * n_latent, None)
+        back = list(reversed(n_hidden))
+        self.decoder = networks.decoder(n_latent + n_covariates, back, n_vars, network=network, activation=activation)
+        if likelihood == "gaussian":
+            self.logvar = nn.Parameter(torch.zeros(n_vars))
+
+    def check_support(self, x: Tensor) -> None:
+        if self.likelihood == "bernoulli":
+            check_unit_interval("cvae", x)
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return list(zip(self.trunk, reversed(self.decoder), strict=False))  # all but the posterior's
+
+    def stage_input(self, batch: Batch) -> Tensor:
+        return torch.cat([batch.x, batch.covariates], 1) if self.early else batch.x
+
+    def qz(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mu, logvar (B, L) of the posterior."""
+        h = self.trunk(self.stage_input(batch)).flatten(1)
+        mu, logvar = self.posterior(h if self.early else torch.cat([h, batch.covariates], 1)).chunk(2, dim=1)
+        return mu, logvar.clamp(*LOGVAR_RANGE)
+
+    def nll(self, x: Tensor, z: Tensor, covariates: Tensor) -> Tensor:
+        """Return -log p(x|z,c) in nats (B,)."""
+        out = self.decoder(torch.cat([z, covariates], 1))
+        if self.likelihood == "bernoulli":
+            return bernoulli_nll(x, out)
+        return gaussian_nll(x, out, self.logvar.clamp(*LOGVAR_RANGE))
+
+    def encode(self, batch: Batch) -> Tensor:
+        return self.qz(batch)[0]
+
+    def decode(self, z: Tensor, batch: Batch) -> Tensor:
+        out = self.decoder(torch.cat([z, batch.covariates], 1))
+        return torch.sigmoid(out) if self.likelihood == "bernoulli" else out
+
+    def losses(self, batch: Batch) -> Losses:
+        mu, logvar = self.qz(batch)
+        z = mu + (0.5 * logvar).exp() * standard_normal(tuple(mu.shape), mu, batch.generator)  # (B, L)
+        return Losses(self.nll(batch.x, z, batch.covariates), kl_standard_normal(mu, logvar))
+
+    def log_likelihood(self, batch: Batch, n_importance: int) -> Tensor:
+        mu, logvar = self.qz(batch)
+        log_w = []
+        for _ in range(n_importance):  # a loop, not a (K, B, D) tensor: memory stays that of one batch
+            z = mu + (0.5 * logvar).exp() * standard_normal(tuple(mu.shape), mu, batch.generator)
+            log_pz = -0.5 * (LOG_2PI + z.square()).sum(1)
+            log_w.append(log_pz - self.nll(batch.x, z, batch.covariates) + gaussian_nll(z, mu, logvar))
+        return torch.stack(log_w).logsumexp(0) - math.log(n_importance)  # (B,)
+
+    def generate(
+        self, n_draws: int, generator: torch.Generator, *, noise: bool, covariates: Tensor | None = None
+    ) -> Tensor:
+        z = standard_normal((n_draws, self.n_latent), next(self.parameters()), generator)
+        out = self.decoder(torch.cat([z, covariates], 1))
+        if self.likelihood == "bernoulli":
+            p = torch.sigmoid(out)
+            return torch.bernoulli(p, generator=generator) if noise else p
+        sd = (0.5 * self.logvar.clamp(*LOGVAR_RANGE)).exp()
+        return out + sd * standard_normal(tuple(out.shape), out, generator) if noise else out

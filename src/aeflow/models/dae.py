@@ -1,0 +1,63 @@
+"""Denoising autoencoder: reconstruct the clean observation from a corrupted one.
+
+x~ ~ C(x~ | x),  loss = reconstruction of x by g(f(x~)).
+
+Vincent et al. (2010), Stacked denoising autoencoders, JMLR 11, 3371, section 3 (corruptions: 3.3).
+Differs from the paper: trained end to end unless pretraining is asked for. Latents and scores are those of clean rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from aeflow import networks
+from aeflow.corruption import check_corruption, corrupt
+from aeflow.losses import check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
+
+
+class DAE(AbstractAutoencoder, AbstractLayered):
+    """An autoencoder trained on corrupted input; `noise` is a standard deviation (gaussian) or a share of variables."""
+
+    def __init__(
+        self,
+        n_vars: int,
+        *,
+        n_hidden: Sequence[int] = (256,),
+        n_latent: int = 32,
+        network: str = "mlp",
+        activation: str = "relu",
+        loss: str = "squared_error",
+        corruption: str = "gaussian",
+        noise: float = 0.3,
+    ):
+        super().__init__()
+        check_reconstruction("dae", loss)
+        check_corruption("dae", corruption, noise)
+        self.n_latent, self.loss, self.corruption, self.noise = n_latent, loss, corruption, noise
+        self.encoder = networks.encoder(n_vars, n_hidden, n_latent, network=network, activation=activation)
+        self.decoder = networks.decoder(
+            n_latent, list(reversed(n_hidden)), n_vars, network=network, activation=activation
+        )
+
+    def check_support(self, x: Tensor) -> None:
+        if self.loss == "cross_entropy":
+            check_unit_interval("dae", x)
+
+    def stages(self) -> list[tuple[nn.Module, nn.Module]]:
+        return networks.stages(self.encoder, self.decoder)
+
+    def encode(self, batch: Batch) -> Tensor:
+        return self.encoder(batch.x)  # (B, L)
+
+    def decode(self, z: Tensor, batch: Batch) -> Tensor:
+        out = self.decoder(z)
+        return torch.sigmoid(out) if self.loss == "cross_entropy" else out
+
+    def losses(self, batch: Batch) -> Losses:
+        corrupted = corrupt(batch.x, self.corruption, self.noise, batch.generator)
+        error = reconstruction(self.loss, batch.x, self.decoder(self.encoder(corrupted)))
+        return Losses(error, torch.zeros_like(error))
