@@ -398,7 +398,7 @@ def test_transport_moves_a_cloud_onto_the_reference_and_leaves_the_reference_alo
     X = 8 + 3 * mode[:, None] * direction[0] + (batch == "GTEx")[:, None] * 0.8 * (2 * mode[:, None] - 1) * direction[1]
     X = (X + 0.1 * rng.normal(size=X.shape)).astype(np.float32)
     fit = np.arange(200) < 120
-    fitted = fit_correction("transport", X[fit], batch[fit], reference="TCGA", n_components=3)
+    fitted = fit_correction("transport", X[fit], batch[fit], reference="TCGA", n_components=3, blur=0.3)
     X, batch, mode = X[~fit], batch[~fit], mode[~fit]
     out, g = fitted.apply(X, batch), batch == "GTEx"
     np.testing.assert_array_equal(out[~g], X[~g])

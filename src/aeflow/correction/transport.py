@@ -37,7 +37,7 @@ class Transport(Correction):
     name = "transport"
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference, n_components=12, blur=0.3, amount=1.0):
+    def fit(cls, X, batch, tissue=None, *, reference, n_components=12, blur=0.5, amount=1.0):
         """Fit on X (n_fit, n_vars).
 
         Parameters
