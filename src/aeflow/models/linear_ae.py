@@ -3,7 +3,7 @@
 z = W1 (x - c),  x_hat = W2 z + c,  loss = sum_j (x_j - x_hat_j)^2 + l2 (||W1||^2 + ||W2||^2).
 
 Without l2 every local minimum spans the first L principal directions (Baldi & Hornik 1989, Neural Networks 2). With
-l2 > 0 the left singular vectors of W2 are those directions themselves: at the optimum W2 = V diag(1 - l2 / lambda)^(1/2)
+l2 > 0 the left singular vectors of W2 are those directions themselves: at the optimum W2 = V (I - l2 / lambda)^(1/2)
 O, lambda the eigenvalues of the covariance (divided by n), O orthogonal (Kunin et al. 2019, arXiv:1901.08168, theorem
 2, for the loss per observation). `tied` sets W1 = W2^T: the network of the lecture that computes PCA.
 Differs from the papers: c is the training mean, held fixed as for PCA.

@@ -1,6 +1,6 @@
 """Variational autoencoder for counts: scVI's model, for bulk and single cells.
 
-z ~ N(0, I),  l = library size,  rho = softmax(f(z, s)),  x_j ~ Poisson(l rho_j), NB(l rho_j, theta_j) or ZINB(.., pi_j).
+z ~ N(0, I),  l = library size,  rho = softmax(f(z, s)),  x_j ~ Poisson(l rho_j), NB(.., theta_j), ZINB(.., pi_j).
 -ELBO = E_q[-log p(x|z,l,s)] + KL(q(z|x,s) || N(0, I)) [+ KL(q(log l|x) || N(m, v)) where l is latent].
 
 Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, Nature Methods 15, 1053; s are batch
