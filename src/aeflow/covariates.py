@@ -20,11 +20,7 @@ def fit_codes(obs: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     """Return, JSON-able, the code of each column: {"levels": [...]} or {"mean": m, "sd": s}."""
     codes: dict[str, Any] = {}
     for column in columns:
-        if column not in obs:
-            raise DataError(f"condition_on: column {column!r} does not exist; there are {', '.join(obs.columns)}")
-        values = obs[column]
-        if values.isna().any():
-            raise DataError(f"condition_on: column {column!r} has {int(values.isna().sum())} missing values")
+        values = _complete(obs, column)
         if is_float_dtype(values):
             sd = float(values.std(ddof=0))
             codes[column] = {"mean": float(values.mean()), "sd": sd if sd > 0 else 1.0}
@@ -36,13 +32,13 @@ def fit_codes(obs: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
 def encode_covariates(obs: pd.DataFrame, codes: dict[str, Any]) -> np.ndarray | None:
     """Return (n_obs, n_covariates) float32, or None where there are no codes.
 
-    Raises DataError, naming column and value, for a class that the codes do not have.
+    Raises DataError, naming column and value, for a class that the codes do not have, and for missing values.
     """
     if not codes:
         return None
     parts = []
     for column, code in codes.items():
-        values = obs[column]
+        values = _complete(obs, column)
         if "levels" not in code:
             parts.append(((values.to_numpy(float) - code["mean"]) / code["sd"])[:, None])
             continue
@@ -59,3 +55,12 @@ def encode_covariates(obs: pd.DataFrame, codes: dict[str, Any]) -> np.ndarray | 
 def n_covariates(codes: dict[str, Any]) -> int | None:
     """Return the number of columns `encode_covariates` gives, or None where there are no codes."""
     return sum(len(code.get("levels", [0])) for code in codes.values()) or None
+
+
+def _complete(obs: pd.DataFrame, column: str) -> pd.Series:
+    if column not in obs:
+        raise DataError(f"condition_on: column {column!r} does not exist; there are {', '.join(obs.columns)}")
+    values = obs[column]
+    if values.isna().any():
+        raise DataError(f"condition_on: column {column!r} has {int(values.isna().sum())} missing values")
+    return values
