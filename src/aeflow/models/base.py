@@ -107,6 +107,14 @@ class AbstractGenerative(abc.ABC):
         """
 
 
+class AbstractPosterior(abc.ABC):
+    """Encodes an observation as a normal distribution over latents."""
+
+    @abc.abstractmethod
+    def latent_distribution(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance (B, L) of q(z | x)."""
+
+
 class AbstractMarkovChain(abc.ABC):
     """Draws by a Markov chain on observations."""
 

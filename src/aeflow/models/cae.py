@@ -4,7 +4,7 @@ loss = reconstruction + contraction * ||J_f(x)||_F^2,  J_f = df/dx of the encode
 
 One layer f = s(W x + b) has ||J||^2 = sum_j s'(a_j)^2 sum_i W_ji^2; deeper encoders take J by autograd, row by row.
 Rifai et al. (2011), Contractive auto-encoders: explicit invariance during feature extraction, ICML 28, eqs 4, 6.
-Differs from the paper: weights of encoder and decoder are not tied; deep encoders have the exact Jacobian of all layers.
+Differs from the paper: encoder and decoder are not tied; deep encoders have the exact Jacobian of all layers.
 """
 
 from __future__ import annotations

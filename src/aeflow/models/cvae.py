@@ -14,14 +14,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
+from aeflow import likelihoods, networks
 from aeflow.layers import LOG_2PI, LOGVAR_RANGE
-from aeflow.losses import bernoulli_nll, check_unit_interval, gaussian_nll, kl_standard_normal
+from aeflow.losses import check_unit_interval, gaussian_nll, kl_standard_normal
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
     AbstractGenerative,
     AbstractLayered,
+    AbstractPosterior,
     Batch,
     Losses,
     check_choice,
@@ -29,7 +30,7 @@ from aeflow.models.base import (
 )
 
 
-class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered):
+class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
     """c joins x before the first map of `mlp`, the last feature map of `conv`, and z before the decoder."""
 
     def __init__(
@@ -44,7 +45,7 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         likelihood: str = "bernoulli",
     ):
         super().__init__()
-        check_choice("cvae", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_choice("cvae", "likelihood", likelihood, likelihoods.LIKELIHOODS)
         self.n_latent, self.likelihood, self.early = n_latent, likelihood, network == "mlp"
         self.outcome = "binary" if likelihood == "bernoulli" else "continuous"
         n_in = n_vars + n_covariates if self.early else n_vars
@@ -53,8 +54,7 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         self.posterior = networks.head(width if self.early else width + n_covariates, 2 * n_latent, None)
         back = list(reversed(n_hidden))
         self.decoder = networks.decoder(n_latent + n_covariates, back, n_vars, network=network, activation=activation)
-        if likelihood == "gaussian":
-            self.logvar = nn.Parameter(torch.zeros(n_vars))
+        self.logvar = nn.Parameter(torch.zeros(n_vars)) if likelihood == "gaussian" else None
 
     def check_support(self, x: Tensor) -> None:
         if self.likelihood == "bernoulli":
@@ -74,17 +74,16 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
 
     def nll(self, x: Tensor, z: Tensor, covariates: Tensor) -> Tensor:
         """Return -log p(x|z,c) in nats (B,)."""
-        out = self.decoder(torch.cat([z, covariates], 1))
-        if self.likelihood == "bernoulli":
-            return bernoulli_nll(x, out)
-        return gaussian_nll(x, out, self.logvar.clamp(*LOGVAR_RANGE))
+        return likelihoods.nll(self.likelihood, x, self.decoder(torch.cat([z, covariates], 1)), self.logvar)
+
+    def latent_distribution(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.qz(batch)
 
     def encode(self, batch: Batch) -> Tensor:
         return self.qz(batch)[0]
 
     def decode(self, z: Tensor, batch: Batch) -> Tensor:
-        out = self.decoder(torch.cat([z, batch.covariates], 1))
-        return torch.sigmoid(out) if self.likelihood == "bernoulli" else out
+        return likelihoods.mean(self.likelihood, self.decoder(torch.cat([z, batch.covariates], 1)))
 
     def losses(self, batch: Batch) -> Losses:
         mu, logvar = self.qz(batch)
@@ -105,8 +104,4 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
     ) -> Tensor:
         z = standard_normal((n_draws, self.n_latent), next(self.parameters()), generator)
         out = self.decoder(torch.cat([z, covariates], 1))
-        if self.likelihood == "bernoulli":
-            p = torch.sigmoid(out)
-            return torch.bernoulli(p, generator=generator) if noise else p
-        sd = (0.5 * self.logvar.clamp(*LOGVAR_RANGE)).exp()
-        return out + sd * standard_normal(tuple(out.shape), out, generator) if noise else out
+        return likelihoods.draw(self.likelihood, out, self.logvar, generator, noise=noise)

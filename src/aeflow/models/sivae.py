@@ -24,6 +24,7 @@ from aeflow.models.base import (
     AbstractExporting,
     AbstractGenerative,
     AbstractLinear,
+    AbstractPosterior,
     AbstractPrepared,
     Batch,
     Losses,
@@ -31,7 +32,9 @@ from aeflow.models.base import (
 )
 
 
-class SiVAE(AbstractAutoencoder, AbstractExporting, AbstractGenerative, AbstractLinear, AbstractPrepared):
+class SiVAE(
+    AbstractAutoencoder, AbstractExporting, AbstractGenerative, AbstractLinear, AbstractPosterior, AbstractPrepared
+):
     """Two encoder-decoders, one over observations and one over variables; linear where n_hidden is empty."""
 
     def __init__(
@@ -84,6 +87,9 @@ class SiVAE(AbstractAutoencoder, AbstractExporting, AbstractGenerative, Abstract
     def compose(self, z: Tensor, v: Tensor) -> Tensor:
         """Return x_hat (B, D) of embeddings z (B, L), v (D, L)."""
         return self.decoder(z) @ self.variable_decoder(v).T + self.bias
+
+    def latent_distribution(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.posterior(self.encoder, batch.x)
 
     def encode(self, batch: Batch) -> Tensor:
         return self.posterior(self.encoder, batch.x)[0]

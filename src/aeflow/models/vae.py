@@ -17,14 +17,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
+from aeflow import likelihoods, networks
 from aeflow.layers import LOG_2PI, LOGVAR_RANGE
-from aeflow.losses import bernoulli_nll, check_unit_interval, gaussian_nll, kl_standard_normal_parts
+from aeflow.losses import check_unit_interval, gaussian_nll, kl_standard_normal_parts
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
     AbstractGenerative,
     AbstractLayered,
+    AbstractPosterior,
     Batch,
     Losses,
     check_choice,
@@ -32,7 +33,7 @@ from aeflow.models.base import (
 )
 
 
-class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered):
+class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
     """Reconstruction plus penalty is the negative bound; of "iwae" the bound is all reconstruction.
 
     variance : of the Gaussian likelihood, in squared units of x; None learns it.
@@ -57,7 +58,7 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         binarise: bool = False,
     ):
         super().__init__()
-        check_choice("vae", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_choice("vae", "likelihood", likelihood, likelihoods.LIKELIHOODS)
         check_choice("vae", "objective", objective, ("elbo", "iwae"))
         check_choice("vae", "gradient", gradient, ("standard", "dreg"))
         if (gradient == "dreg" and objective != "iwae") or (free_bits and objective != "elbo"):
@@ -72,10 +73,11 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         self.decoder = networks.decoder(
             n_latent, list(reversed(n_hidden)), n_vars, network=network, activation=activation
         )
+        fixed = None if likelihood == "bernoulli" or variance is None else torch.full((n_vars,), math.log(variance))
         if likelihood == "gaussian" and variance is None:
             self.logvar = nn.Parameter(torch.zeros(n_vars))
-        elif likelihood == "gaussian":
-            self.register_buffer("logvar", torch.full((n_vars,), math.log(variance)))
+        else:
+            self.register_buffer("logvar", fixed)
 
     def check_support(self, x: Tensor) -> None:
         if self.likelihood == "bernoulli":
@@ -92,9 +94,7 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
     def nll(self, x: Tensor, z: Tensor) -> Tensor:
         """Return -log p(x|z) in nats (K, B) for x (B, D), z (K, B, L)."""
         out = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # (K, B, D)
-        if self.likelihood == "bernoulli":
-            return bernoulli_nll(x.expand_as(out), out)
-        return gaussian_nll(x, out, self.logvar.clamp(*LOGVAR_RANGE))
+        return likelihoods.nll(self.likelihood, x, out, self.logvar)
 
     def log_weights(self, x: Tensor, n_draws: int, generator, *, stop: bool = False) -> tuple[Tensor, Tensor]:
         """Return log w_k (K, B) and z (K, B, L); `stop` keeps the gradient of q's own parameters out of log q."""
@@ -105,17 +105,22 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         log_pz = -0.5 * (LOG_2PI + z.square()).sum(-1)
         return log_pz - self.nll(x, z) + gaussian_nll(z, mu, logvar), z
 
+    def latent_distribution(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.qz(batch.x)
+
     def encode(self, batch: Batch) -> Tensor:
         return self.qz(batch.x)[0]
 
     def decode(self, z: Tensor, batch: Batch) -> Tensor:
-        out = self.decoder(z)
-        return torch.sigmoid(out) if self.likelihood == "bernoulli" else out
+        return likelihoods.mean(self.likelihood, self.decoder(z))
 
     def losses(self, batch: Batch) -> Losses:
         x = torch.bernoulli(batch.x, generator=batch.generator) if self.binarise else batch.x
         if self.objective == "iwae":
-            bound = self.importance_bound(x, batch.generator)
+            dreg = self.gradient == "dreg" and self.training
+            bound = likelihoods.importance_bound(
+                *self.log_weights(x, self.n_draws, batch.generator, stop=dreg), dreg=dreg
+            )
             return Losses(-bound, torch.zeros_like(bound))
         mu, logvar = self.qz(x)
         z = mu + (0.5 * logvar).exp() * standard_normal((self.n_draws, *mu.shape), mu, batch.generator)  # (K, B, L)
@@ -123,19 +128,6 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         if self.training and self.free_bits:
             kl = kl.clamp(min=self.free_bits)
         return Losses(self.nll(x, z).mean(0), kl.sum(1))
-
-    def importance_bound(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Return log 1/K sum_k w_k (B,), whose gradient is the standard or the doubly reparameterised one."""
-        dreg = self.gradient == "dreg" and self.training
-        log_w, z = self.log_weights(x, self.n_draws, generator, stop=dreg)
-        bound = log_w.logsumexp(0) - math.log(self.n_draws)
-        if not dreg:
-            return bound
-        weights = log_w.detach().softmax(0)  # (K, B); the encoder's gradient, through z, takes them squared
-        if z.requires_grad:
-            z.register_hook(lambda grad: grad * weights.unsqueeze(-1))
-        surrogate = (weights * log_w).sum(0)
-        return surrogate + (bound - surrogate).detach()
 
     def log_likelihood(self, batch: Batch, n_importance: int) -> Tensor:
         x = torch.bernoulli(batch.x, generator=batch.generator) if self.binarise else batch.x
@@ -149,10 +141,5 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
     def generate(
         self, n_draws: int, generator: torch.Generator, *, noise: bool, covariates: Tensor | None = None
     ) -> Tensor:
-        like = next(self.parameters())
-        out = self.decoder(standard_normal((n_draws, self.n_latent), like, generator))
-        if self.likelihood == "bernoulli":
-            p = torch.sigmoid(out)
-            return torch.bernoulli(p, generator=generator) if noise else p
-        sd = (0.5 * self.logvar.clamp(*LOGVAR_RANGE)).exp()
-        return out + sd * standard_normal(tuple(out.shape), out, generator) if noise else out
+        z = standard_normal((n_draws, self.n_latent), next(self.parameters()), generator)
+        return likelihoods.draw(self.likelihood, self.decoder(z), self.logvar, generator, noise=noise)

@@ -26,6 +26,7 @@ from aeflow.models.base import (
     AbstractDensity,
     AbstractExporting,
     AbstractGenerative,
+    AbstractPosterior,
     AbstractPrepared,
     Batch,
     Losses,
@@ -34,7 +35,9 @@ from aeflow.models.base import (
 )
 
 
-class ZINBVAE(AbstractAutoencoder, AbstractDensity, AbstractExporting, AbstractGenerative, AbstractPrepared):
+class ZINBVAE(
+    AbstractAutoencoder, AbstractDensity, AbstractExporting, AbstractGenerative, AbstractPosterior, AbstractPrepared
+):
     """Takes counts; n_covariates is 0 for a model without batches."""
 
     outcome = "counts"
@@ -105,6 +108,9 @@ class ZINBVAE(AbstractAutoencoder, AbstractDensity, AbstractExporting, AbstractG
         mu = (log_l + self.share(h).log_softmax(1)).exp()
         theta = None if self.log_theta is None else self.log_theta.clamp(*LOGVAR_RANGE).exp()
         return mu, theta, None if self.zero is None else self.zero(h)
+
+    def latent_distribution(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.posteriors(batch)[:2]
 
     def encode(self, batch: Batch) -> Tensor:
         return self.posteriors(batch)[0]

@@ -1,0 +1,1 @@
+"""Families of anomaly scores; `aeflow.scores` composes them."""

@@ -1,0 +1,69 @@
+"""Density: how improbable an observation is, in nats.
+
+density/neg_log_likelihood    -log p(x): exact, or importance-weighted with `n_importance` draws
+density/elbo                  -ELBO(x), the mean of `n_importance` passes
+deviation/neg_log_likelihood  -E_{q(z|x)} log p(x|z), the ELBO's reconstruction part over the same passes
+density/gmm                   -log p(z) under a Gaussian mixture fitted to standardised training latents
+
+The reconstruction part is the reconstruction probability of An & Cho (2015), Variational autoencoder based anomaly
+detection using reconstruction probability, SNU Data Mining Center; the mixture on latents follows Ghosh et al. (2020),
+From variational to deterministic autoencoders, ICLR, section 4, which takes 10 components.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractDensity, Batch
+from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, in_chunks, kept
+from aeflow.scoring.proximity import Standardised
+
+N_COMPONENTS = (1, 3, 10)  # of the mixture; the Bayesian information criterion on training latents decides
+MAX_FULL = 64  # latents; above, component covariances are diagonal
+RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
+
+
+def model_density(model: AbstractAutoencoder, rows: Batch, n_importance: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the scores of the model's own density, each (n_obs,) float64; none if it has no density."""
+    if not isinstance(model, AbstractDensity):
+        return {}
+    given = rows._replace(generator=torch.Generator(rows.x.device).manual_seed(seed))
+    log_px = in_chunks(lambda batch: model.log_likelihood(batch, n_importance), given)
+    scores = {"density/neg_log_likelihood": -log_px.double().cpu().numpy()}
+    if isinstance(model, AbstractClosedForm):  # its likelihood is exact: no bound to report
+        return scores
+    given = rows._replace(generator=torch.Generator(rows.x.device).manual_seed(seed))
+
+    def mean_losses(batch: Batch) -> torch.Tensor:
+        passes = (torch.stack(model.losses(batch), 1).double() for _ in range(n_importance))
+        return sum(passes) / n_importance  # (B, 2)
+
+    reconstruction, penalty = in_chunks(mean_losses, given).cpu().numpy().T
+    scores["density/elbo"] = reconstruction + penalty
+    if penalty.any():  # a bound in one piece (iwae) has no reconstruction part
+        scores["deviation/neg_log_likelihood"] = np.ascontiguousarray(reconstruction)
+    return scores
+
+
+class LatentMixture:
+    """Gaussian mixture on training latents (n_reference, n_latent), standardised."""
+
+    def __init__(self, z_reference: np.ndarray, seed: int):
+        from sklearn.mixture import GaussianMixture
+
+        z = z_reference[kept(len(z_reference), MAX_REFERENCE, seed)]
+        self.space = Standardised(z)
+        z = self.space(z)
+        kind = "full" if z.shape[1] <= MAX_FULL else "diag"
+        shared = {"covariance_type": kind, "reg_covar": RIDGE, "random_state": seed, "max_iter": 200}
+        # a component needs more rows than it has dimensions to be more than one row's neighbourhood
+        allowed = [k for k in N_COMPONENTS if k == 1 or len(z) > k * (z.shape[1] + 1)]
+        fits = [GaussianMixture(k, **shared).fit(z) for k in allowed]
+        self.mixture = min(fits, key=lambda fitted: fitted.bic(z))
+
+    def neg_log_density(self, z: np.ndarray) -> np.ndarray:
+        """Return -log p(z) in nats (n_obs,) of standardised latents."""
+        z = self.space(z)
+        parts = [self.mixture.score_samples(z[i : i + CHUNK]) for i in range(0, len(z), CHUNK)]
+        return -np.concatenate(parts)
