@@ -23,5 +23,5 @@ obs = pd.concat([table.obs[["sample_id", "split"]] for table in tables], ignore_
 z = np.concatenate([encode_all(model, rows) for rows in (train, val, test)])
 write_frame(latent_frame(obs["sample_id"], obs["split"], z), out.latent)
 held_out, seed = concatenated(val, test), int(snakemake.wildcards.seed)
-scores = anomaly_scores(model, train, held_out, n_importance=params.n_importance, seed=seed)
+scores = anomaly_scores(model, train, held_out, n_importance=params.n_importance, seed=seed, calibration=val)
 write_frame(obs[len(train.x) :].reset_index(drop=True).assign(**scores), out.scores)

@@ -45,6 +45,8 @@ class Neighbours:
     def of_reference(self) -> np.ndarray:
         """Return mean distances of the kept training rows; none counts itself as a neighbour."""
         n = min(K_NEIGHBOURS, len(self.z) - 1)
+        if n == 0:
+            return np.zeros(1)
         return self.search.kneighbors(None, n)[0].mean(1)
 
 
