@@ -1,4 +1,4 @@
-"""Corrections: equality with R's sva, frozen state, no leak, refusals. About 5 s."""
+"""Corrections: equality with R's sva, frozen state, no leak, refusals. About 15 s."""
 
 import logging
 
