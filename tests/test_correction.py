@@ -492,6 +492,17 @@ def test_conditional_ae_refuses_bad_options():
         fit_correction("conditional_ae", X[keep], batch[keep], reference="TCGA")
 
 
+@pytest.mark.parametrize(("method", "n"), [("transport", 11), ("conditional_ae", 8)])
+def test_fewer_components_than_asked_for_are_logged(method, n, caplog):
+    """Breaks if a setting that the rows do not allow is lowered without a word."""
+    X, batch, _, _ = planted(12)
+    options = {"reference": "TCGA", "n_components": 30} | ({"n_steps": 5} if method == "conditional_ae" else {})
+    with caplog.at_level(logging.WARNING):
+        fitted = fit_correction(method, X, batch, **options)
+    assert f"{method}: {n} components instead of 30" in caplog.text
+    assert fitted.state()["V"].shape == (200, n)
+
+
 def test_unknown_names_are_refused_by_name():
     """Breaks if a misspelt method, option, reference or step is ignored."""
     X, batch, tissue = rows()

@@ -118,6 +118,13 @@ def components(Z: np.ndarray, batch: np.ndarray, k: int) -> np.ndarray:
     return V * np.sign(V[np.abs(V).argmax(0), np.arange(k)])
 
 
+def fewer(n_components: int, most: int, who: str) -> int:
+    """Return the number of components that the rows allow; logged where that is less than was asked for."""
+    if n_components > most:
+        log.warning("correction %s: %d components instead of %d: the rows span no more", who, most, n_components)
+    return min(n_components, most)
+
+
 def cross_fitted_energy(Z: np.ndarray, batch: np.ndarray, batches: list[str], k: int) -> np.ndarray:
     """Return (n_batch,) root median squared residual norm of rows outside components fitted without them."""
     fold, energy = np.empty(len(Z), dtype=int), np.empty(len(Z))

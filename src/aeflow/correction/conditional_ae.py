@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.correction.align import N_FOLDS, components
+from aeflow.correction.align import N_FOLDS, components, fewer
 from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import ConfigError, DataError
 
@@ -53,7 +53,7 @@ class ConditionalAE(Correction):
         Parameters
         ----------
         reference : study that every row is decoded into.
-        n_components : k, lowered to what n_fit - 1 rows of an inner fold span.
+        n_components : k, lowered (and logged) to what the rows of an inner fold span.
         n_latent, n_hidden : widths of code and hidden layers.
         match : weight of the MMD, 0 or more.
         keep : share of the residual that is left, 0 to 1.
@@ -88,7 +88,7 @@ class ConditionalAE(Correction):
         fold = np.empty(len(X), dtype=int)  # inner folds, each with its share of every study
         for i in range(len(batches)):
             fold[label == i] = np.arange(counts[i]) % N_FOLDS
-        k = min(n_components, int(min((fold != i).sum() for i in range(N_FOLDS))) - 1)
+        k = fewer(n_components, int(min((fold != i).sum() for i in range(N_FOLDS))) - 1, cls.name)
         energy = np.empty(len(X))
         for i in range(N_FOLDS):
             held = fold == i
