@@ -69,6 +69,15 @@ def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, An
     return {n: t for n, t in config["tasks"].items() if dataset in t["datasets"] and view in t["views"]}
 
 
+def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[str, Cell]:
+    """Return the run that plays each role of a figure: that of the smallest seed."""
+    entry, first = config["gallery"][dataset], {}
+    for cell in cells(config):
+        if (cell.dataset, cell.view) == (dataset, entry["view"]):
+            first.setdefault(cell.model, cell)  # cells are sorted
+    return {role: first[model] for role, model in entry["figures"][figure].items()}
+
+
 def is_generative(model: str, config: Mapping[str, Any]) -> bool:
     """Return whether a model can draw observations."""
     return "AbstractGenerative" in class_info(config["models"][model]["architecture"]).bases
@@ -108,6 +117,7 @@ def check(config: Mapping[str, Any]) -> None:
                             column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}"
                         )
     _check_baseline(config)
+    _check_gallery(config)
 
 
 def _known(value: str, names: Iterable[str], key: str) -> None:
@@ -244,3 +254,32 @@ def _check_baseline(config: Mapping[str, Any]) -> None:
                 f"experiments: dataset {cell.dataset}, view {cell.view}, seed {cell.seed} has no model pca; "
                 "every comparison needs its baseline"
             )
+
+
+def _check_gallery(config: Mapping[str, Any]) -> None:
+    catalogue = constant("aeflow.plots.gallery.catalogue", "FIGURES")
+    for dataset, entry in config["gallery"].items():
+        key = f"gallery.{dataset}"
+        _known(dataset, config["datasets"], "gallery")
+        _known(entry["view"], config["views"], f"{key}.view")
+        if "task" in entry:
+            _known(entry["task"], tasks_of(dataset, entry["view"], config), f"{key}.task")
+        runs = {cell.model for cell in cells(config) if (cell.dataset, cell.view) == (dataset, entry["view"])}
+        for name, roles in entry["figures"].items():
+            _known(name, catalogue, f"{key}.figures")
+            about, here = catalogue[name], f"{key}.figures.{name}"
+            if about["kind"] not in ("any", kind(dataset, config)):
+                raise ConfigError(f"{here}: is a figure of {about['kind']}, {dataset!r} holds {kind(dataset, config)}")
+            if about["task"] and "task" not in entry:
+                raise ConfigError(f"{here}: needs the key {key}.task")
+            if about["roles"] and set(roles) != set(about["roles"]):
+                raise ConfigError(f"{here}: takes the roles {sorted(about['roles'])}, found {sorted(roles)}")
+            for role, model in roles.items():
+                _known(model, runs, f"{here}.{role}, run on {dataset} with view {entry['view']}")
+                _check_role(model, about["roles"].get(role, ""), f"{here}.{role}", config)
+
+
+def _check_role(model: str, needed: str, key: str, config: Mapping[str, Any]) -> None:
+    architecture = config["models"][model]["architecture"]
+    if needed and needed not in (architecture.split(".")[1], *class_info(architecture).bases):
+        raise ConfigError(f"{key}: must be a {needed}, but model {model!r} is a {architecture}")

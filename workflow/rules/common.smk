@@ -106,6 +106,17 @@ def first_runs(file, dataset, view):
     return [f"{RUN}/{file}".format(**cell._asdict()) for cell in first.values()]
 
 
+def gallery_runs(file, wildcards):
+    """Path of `file` in the run of every role of a gallery figure, in the order of the configuration."""
+    cells = aeflow_config.gallery_cells(wildcards.dataset, wildcards.figure, config)
+    return [f"{RUN}/{file}".format(**cell._asdict()) for cell in cells.values()]
+
+
+def gallery_of(wildcards, key, absent=None):
+    """What the configuration says of a dataset's gallery."""
+    return config["gallery"][wildcards.dataset].get(key, absent)
+
+
 def generated(wildcards):
     """Draws of a run's model, where it is generative."""
     return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
@@ -134,3 +145,4 @@ def comparisons():
 def targets():
     """Everything `rule all` asks for."""
     return [*comparisons(), *exported(), "results/mlflow/logged.json"]
+        wanted += [f"{folder}/gallery/{name}.png" for name in config["gallery"].get(dataset, {}).get("figures", ())]

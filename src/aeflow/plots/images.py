@@ -18,9 +18,9 @@ GAP = 2  # pixels between images
 @styled
 def image_grid(X: np.ndarray, rows: int, columns: int, *, origin: str, title: str = "Generated images") -> Figure:
     """Return the first rows x columns images of X (n, n_vars), square, intensity 0 (black) to 1 (white)."""
-    images = _square(X[: rows * columns], "image_grid")
+    images = square(X[: rows * columns], "image_grid")
     figure, axes = new_figure(0.55 * columns + 0.3, 0.55 * rows + 0.6)
-    _show(axes[0][0], _tile(images, rows, columns))
+    show(axes[0][0], tile(images, rows, columns))
     put_title(figure, title, origin)
     return figure
 
@@ -37,17 +37,17 @@ def reconstruction_grid(
             raise DataError(f"reconstruction_grid: {name!r} has shape {x_hat.shape}, the original {original.shape}")
         parts.append(x_hat)
         names.append(f"{name}\nMSE {float(np.mean((x_hat - original) ** 2)):.4f}")
-    images = _square(np.concatenate(parts), "reconstruction_grid")
+    images = square(np.concatenate(parts), "reconstruction_grid")
     n, side = len(original), images.shape[1]
     figure, axes = new_figure(0.6 * n + 1.3, 0.6 * len(parts) + 0.6)
     ax = axes[0][0]
-    _show(ax, _tile(images, len(parts), n))
+    show(ax, tile(images, len(parts), n))
     ax.set_yticks([GAP + side / 2 - 0.5 + i * (side + GAP) for i in range(len(parts))], names)
     put_title(figure, title, origin)
     return figure
 
 
-def _square(X: np.ndarray, name: str) -> np.ndarray:
+def square(X: np.ndarray, name: str) -> np.ndarray:
     """Return images (n, side, side) of X (n, side * side)."""
     side = math.isqrt(X.shape[1])
     if side * side != X.shape[1]:
@@ -55,8 +55,8 @@ def _square(X: np.ndarray, name: str) -> np.ndarray:
     return X.reshape(len(X), side, side)
 
 
-def _tile(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return one picture of `images`, row by row, on white ground; places left over stay white."""
+def tile(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return one picture of `images` (n, side, side), row by row, on white ground; places left over stay white."""
     side = images.shape[1]
     picture = np.ones((rows * (side + GAP) + GAP, columns * (side + GAP) + GAP))
     for index, image in enumerate(images):
@@ -65,7 +65,8 @@ def _tile(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return picture
 
 
-def _show(ax, picture: np.ndarray) -> None:
+def show(ax, picture: np.ndarray) -> None:
+    """Draw a picture of intensities, 0 black and 1 white, without axes."""
     ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks([])

@@ -1,0 +1,144 @@
+"""Images that models give back or make."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from aeflow.corruption import corrupt
+from aeflow.covariates import encode_covariates
+from aeflow.errors import DataError
+from aeflow.models.base import Batch, standard_normal
+from aeflow.plots.gallery.grid import labelled_grid
+from aeflow.plots.gallery.material import Material, Run
+from aeflow.plots.images import first_of_each
+from aeflow.plots.style import new_figure, put_title, styled
+from aeflow.scores import in_chunks
+
+N_DRAWS = (6, 8)  # rows and columns of decoded draws
+N_STEPS = 9  # images from one end of an interpolation to the other
+N_PAIRS = 3
+N_CONDITIONAL = 12  # draws a class
+
+
+def linear_reconstructions(m: Material) -> Figure:
+    """Return originals and the reconstructions by PCA and by a linear autoencoder."""
+    rows = {f"{m.runs[r].name}\n{m.runs[r].info['n_latent']} latents": m.runs[r] for r in ("pca", "linear")}
+    return _reconstructions(m, rows, "PCA against a linear autoencoder")
+
+
+def shallow_reconstructions(m: Material) -> Figure:
+    """Return originals and the reconstructions by an autoencoder of one hidden layer."""
+    run = m.runs["ae"]
+    return _reconstructions(m, {f"{run.name}\n{run.info['n_latent']} latents": run}, "One hidden layer")
+
+
+def epochs(m: Material) -> Figure:
+    """Return originals and reconstructions at two epochs of one training; DataError if it is not one training."""
+    early, late = m.runs["early"], m.runs["late"]
+    for key in ("architecture", "hyperparameters", "seed", "n_parameters"):
+        if early.info[key] != late.info[key]:
+            raise DataError(f"figure epochs: {early.name!r} and {late.name!r} differ in {key}: not one training")
+    if early.info["best_epoch"] >= late.info["best_epoch"]:
+        raise DataError(
+            f"figure epochs: {early.name!r} was kept at epoch {early.info['best_epoch']}, "
+            f"{late.name!r} at {late.info['best_epoch']}: the first must be earlier"
+        )
+    rows = {f"epoch {run.info['best_epoch']}": run for run in (early, late)}
+    return _reconstructions(m, rows, f"{late.name} during training")
+
+
+@styled
+def _reconstructions(m: Material, runs: dict[str, Run], text: str) -> Figure:
+    shown = first_of_each(m.test.obs["digit"])
+    parts, labels = [m.test.X[shown]], ["original"]
+    for label, run in runs.items():
+        x_hat = m.reconstruct(run)
+        parts.append(x_hat[shown])
+        labels.append(f"{label}\nMSE {np.square(x_hat - m.test.X).mean(dtype=float):.4f}")
+    return _rows(m, parts, labels, text)
+
+
+def _rows(m: Material, parts: list[np.ndarray], labels: list[str], text: str) -> Figure:
+    n = len(parts[0])
+    figure, axes = new_figure(0.75 * n + 1.5, 0.75 * len(parts) + 0.8)
+    labelled_grid(axes[0][0], np.concatenate(parts), rows=labels, n_columns=n)
+    put_title(figure, m.title(text), m.info["origin"])
+    return figure
+
+
+@styled
+def denoising(m: Material) -> Figure:
+    """Return clean, corrupted and denoised test images, with the errors of all test images against the clean ones."""
+    run, clean = m.runs["dae"], m.batch(m.runs["dae"])
+    kind, noise = run.model.corruption, run.model.noise
+    corrupted = corrupt(clean.x, kind, noise, m.generator())
+    denoised = in_chunks(lambda batch: run.model.decode(run.model.encode(batch), batch), clean._replace(x=corrupted))
+    shown = first_of_each(m.test.obs["digit"])
+    mse = lambda x: f"MSE {(x - clean.x).square().double().mean().item():.4f}"  # noqa: E731
+    parts = [x[torch.as_tensor(shown)].cpu().numpy() for x in (clean.x, corrupted, denoised)]
+    labels = ["clean", f"corrupted\n{mse(corrupted)}", f"denoised\n{mse(denoised)}"]
+    return _rows(m, parts, labels, f"{run.name}: {kind.replace('_', ' ')} noise, {noise:g}")
+
+
+@styled
+def prior_draws(m: Material) -> Figure:
+    """Return N(0, 1) draws decoded by an autoencoder and by a variational one."""
+    figure, axes = new_figure(10, 4.6, 1, 2)
+    for ax, role in zip(axes[0], ("ae", "vae"), strict=True):
+        run, (n_rows, n_columns) = m.runs[role], N_DRAWS
+        z = standard_normal((n_rows * n_columns, run.info["n_latent"]), m.batch(run, np.arange(1)).x, m.generator())
+        with torch.no_grad():
+            x = run.model.decode(z, Batch(torch.zeros(len(z), m.test.n_vars, device=m.device))).cpu().numpy()
+        labelled_grid(ax, x, rows=[""] * n_rows, n_columns=n_columns)
+        sd = m.encode(run).std(0)
+        ax.set_title(f"{run.name}, {len(sd)} latents\nof test images: sd {sd.min():.2g} to {sd.max():.2g}")
+    put_title(figure, m.title("Draws from N(0, 1), decoded"), m.info["origin"])
+    return figure
+
+
+@styled
+def interpolation(m: Material) -> Figure:
+    """Return images along the line between the latents of test images, beside the cross-fade of their pixels."""
+    ends = first_of_each(m.test.obs["digit"])
+    pairs = ends[: 2 * min(N_PAIRS, len(ends) // 2)].reshape(-1, 2)
+    if not len(pairs):
+        raise DataError(f"figure interpolation: needs test images of two digits, found {len(ends)}")
+    share = torch.linspace(0, 1, N_STEPS, device=m.device)[:, None]
+    figure, axes = new_figure(0.72 * N_STEPS + 1.3, 2.3 * len(pairs) + 0.6, len(pairs), 1)
+    for ax, pair in zip(axes[:, 0], pairs, strict=True):
+        parts, labels = [], []
+        for role in ("ae", "vae"):
+            run = m.runs[role]
+            batch = m.batch(run, pair)
+            with torch.no_grad():
+                z = run.model.encode(batch)
+                parts.append(run.model.decode(z[:1].lerp(z[1:], share), batch).cpu().numpy())
+            labels.append(run.name)
+        a, b = m.test.X[pair]
+        parts.append(a + share.cpu().numpy() * (b - a))
+        labelled_grid(ax, np.concatenate(parts), rows=[*labels, "pixels"], n_columns=N_STEPS)
+    put_title(figure, m.title("From one test image to another"), m.info["origin"])
+    return figure
+
+
+@styled
+def conditional(m: Material) -> Figure:
+    """Return decoded N(0, 1) draws, a row per class, the same draws in each; DataError if several columns are given."""
+    run = m.runs["cvae"]
+    codes = run.info["covariates"]
+    if len(codes) != 1 or "levels" not in next(iter(codes.values())):
+        raise DataError(f"figure conditional: {run.name!r} must be given one column of classes, found {list(codes)}")
+    column, levels = next((column, code["levels"]) for column, code in codes.items())
+    given = torch.from_numpy(encode_covariates(pd.DataFrame({column: levels}), codes)).to(m.device)
+    z = standard_normal((N_CONDITIONAL, run.info["n_latent"]), given, m.generator())
+    z, given = z.repeat(len(levels), 1), given.repeat_interleave(N_CONDITIONAL, 0)
+    with torch.no_grad():
+        x = run.model.decode(z, Batch(torch.zeros(len(z), m.test.n_vars, device=m.device), None, given))
+    figure, axes = new_figure(0.5 * N_CONDITIONAL + 1.2, 0.5 * len(levels) + 0.8)
+    labelled_grid(axes[0][0], x.cpu().numpy(), rows=[str(level) for level in levels], n_columns=N_CONDITIONAL)
+    axes[0][0].set_ylabel(column)
+    put_title(figure, m.title(f"{run.name}: draws for each {column}"), m.info["origin"])
+    return figure

@@ -1,0 +1,108 @@
+"""Two-dimensional latents."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from aeflow.errors import DataError
+from aeflow.models.base import Batch
+from aeflow.plots.gallery.material import Material, Run
+from aeflow.plots.images import show, square, tile
+from aeflow.plots.style import PALETTE, group_styles, new_figure, put_title, styled
+
+MAX_POINTS = 2000  # more would hide one another
+N_NEIGHBOURS = 5
+N_GRID = 15  # images a side of the manifold
+TAIL = 0.03  # probability beyond the outermost images of the manifold, at either side
+
+
+@styled
+def bottleneck(m: Material) -> Figure:
+    """Return test rows on two principal components, and in the bottleneck of an autoencoder, coloured by class."""
+    labels, column = _classes(m)
+    figure, axes = new_figure(10, 5.2, 1, 2)
+    for ax, role in zip(axes[0], ("pca", "ae"), strict=True):
+        run = m.runs[role]
+        z = _two_latents(m, run, "bottleneck")
+        mse = np.square(m.reconstruct(run) - m.test.X).mean(dtype=float)
+        _scatter(ax, z, labels)
+        ax.set_title(f"{run.name}: {_neighbour_accuracy(z, labels):.0%} of neighbours' votes right, MSE {mse:.3g}")
+    _legend(figure, axes[0][0], labels)
+    put_title(figure, m.title(f"Two latents, by {column}"), m.info["origin"])
+    return figure
+
+
+@styled
+def manifold(m: Material) -> Figure:
+    """Return posterior means of test images, and images decoded from a grid even in the prior's probability."""
+    from scipy.stats import norm
+
+    run, (labels, column) = m.runs["vae"], _classes(m)
+    figure, axes = new_figure(10.6, 5.6, 1, 2)
+    left, right = axes[0]
+    _scatter(left, _two_latents(m, run, "manifold"), labels)
+    left.set_title(f"posterior means of test images, by {column}")
+    left.set_aspect("equal", adjustable="datalim")
+    _legend(figure, left, labels)
+
+    at = norm.ppf(np.linspace(TAIL, 1 - TAIL, N_GRID)).astype(np.float32)
+    z = np.stack([np.tile(at, N_GRID), np.repeat(at[::-1], N_GRID)], axis=1)  # latent 2 grows upwards
+    with torch.no_grad():
+        x = run.model.decode(torch.from_numpy(z).to(m.device), Batch(torch.zeros(len(z), m.test.n_vars).to(m.device)))
+    images = square(x.cpu().numpy(), "manifold")
+    show(right, tile(images, N_GRID, N_GRID))
+    step = images.shape[1] + 2
+    shown = np.linspace(0, N_GRID - 1, 5).round().astype(int)
+    centres = shown * step + 2 + images.shape[1] / 2 - 0.5
+    right.set_xticks(centres, [f"{at[i]:.1f}" for i in shown])
+    right.set_yticks(centres, [f"{at[-1 - i]:.1f}" for i in shown])
+    right.set(xlabel="latent 1", ylabel="latent 2", title="decoded, even in the prior's probability")
+    put_title(figure, m.title(f"{run.name}: two latents and what they decode to"), m.info["origin"])
+    return figure
+
+
+def _classes(m: Material) -> tuple[np.ndarray, str]:
+    """Return the class of each test row as text, and the column it comes from."""
+    column = "digit" if "digit" in m.test.obs.columns else "tissue"
+    return m.test.obs[column].astype(str).to_numpy(), column
+
+
+def _two_latents(m: Material, run: Run, figure: str) -> np.ndarray:
+    if run.info["n_latent"] != 2:
+        raise DataError(f"figure {figure}: {run.name!r} must have n_latent 2, found {run.info['n_latent']}")
+    return m.encode(run)
+
+
+def _neighbour_accuracy(z: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of rows whose nearest neighbours among the others vote for their class."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    # a fitted classifier asked without rows leaves each row out of its own neighbours
+    known = KNeighborsClassifier(min(N_NEIGHBOURS, len(z) - 1)).fit(z, labels)
+    return float((known.predict(None) == labels).mean())
+
+
+def _scatter(ax, z: np.ndarray, labels: np.ndarray) -> None:
+    chosen = np.random.default_rng(0).permutation(len(z))[:MAX_POINTS]  # shuffled: no class covers another
+    z, labels = z[chosen], labels[chosen]
+    for name, (colour, marker) in _styles(labels).items():
+        size = 16 if marker.startswith("$") else 12
+        ax.scatter(*z[labels == name].T, s=size, alpha=0.8, color=colour, marker=marker, linewidths=0, label=name)
+    ax.set(xlabel="latent 1", ylabel="latent 2")
+
+
+def _styles(labels: np.ndarray) -> dict[str, tuple[str, str]]:
+    """Return {class: (colour, marker)}; a class named by one character is its own marker, readable without colour."""
+    names = sorted(set(labels))
+    if all(len(name) == 1 for name in names):
+        return {name: (PALETTE[i % len(PALETTE)], f"${name}$") for i, name in enumerate(names)}
+    return group_styles(names)
+
+
+def _legend(figure: Figure, ax, labels: np.ndarray) -> None:
+    if any(marker.startswith("$") for _, marker in _styles(labels).values()):
+        return  # the marks say it
+    handles, texts = ax.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)), markerscale=1.5)

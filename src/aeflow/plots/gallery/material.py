@@ -1,0 +1,114 @@
+"""What a gallery figure is drawn from: trained runs, each in its role, and the test rows of their dataset."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from aeflow.evaluation.anomaly import task_rows
+from aeflow.files import read_json
+from aeflow.models.base import AbstractAutoencoder, Batch
+from aeflow.models.build import load_model
+from aeflow.plots.gallery.catalogue import FIGURES
+from aeflow.run_folder import as_batch
+from aeflow.scores import encode_all, reconstruct_all
+from aeflow.table import Table, read_table
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained run; `scores` only where the figure reads them."""
+
+    model: AbstractAutoencoder
+    info: Mapping[str, Any]  # model.json
+    history: pd.DataFrame
+    scores: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        return self.info["model"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Runs by role, test rows, and masks of the task's groups.
+
+    obs : annotations of all splits; masks (len(obs),) as in `task_rows`, {} without a task.
+    """
+
+    runs: Mapping[str, Run]
+    test: Table
+    obs: pd.DataFrame
+    masks: Mapping[str, np.ndarray]
+    device: torch.device
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What all runs share: dataset, view, origin, units, seed."""
+        return next(iter(self.runs.values())).info
+
+    def batch(self, run: Run, rows: np.ndarray | slice = slice(None)) -> Batch:
+        """Return test rows as the run's model takes them."""
+        table = self.test if isinstance(rows, slice) else self.test.select(rows=rows)
+        return as_batch(table, run.info["covariates"], self.device)
+
+    def encode(self, run: Run, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return latents (n, n_latent) of test rows."""
+        return encode_all(run.model, self.batch(run, rows))
+
+    def reconstruct(self, run: Run, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return x_hat (n, n_vars) of test rows."""
+        return reconstruct_all(run.model, self.batch(run, rows)).cpu().numpy()
+
+    def generator(self) -> torch.Generator:
+        """Return a source of draws that is the same every time the figure is drawn."""
+        return torch.Generator(self.device).manual_seed(0)
+
+    def test_mask(self, group: str) -> np.ndarray:
+        """Return the mask (n_test,) of one of the task's groups among test rows."""
+        chosen = set(self.obs["sample_id"][self.masks[group]])
+        return self.test.obs["sample_id"].isin(chosen).to_numpy()
+
+    def title(self, text: str) -> str:
+        return f"{text}. {self.info['dataset']}, view {self.info['view']}, seed {self.info['seed']}"
+
+
+def read_material(
+    runs: Mapping[str, Sequence[str | Path | None]],
+    tables: tuple[str | Path, str | Path, str | Path],
+    *,
+    device: torch.device,
+    view: Mapping[str, list],
+    task: Mapping[str, Any] | None,
+) -> Material:
+    """Read what a figure is drawn from.
+
+    runs : role -> model.safetensors, model.json, history.parquet, and scores.parquet or None.
+    tables : X_test, obs, var.
+    """
+    found = {
+        role: Run(
+            load_model(weights, description, device),
+            read_json(description),
+            pd.read_parquet(history),
+            None if scores is None else pd.read_parquet(scores),
+        )
+        for role, (weights, description, history, scores) in runs.items()
+    }
+    obs = pd.read_parquet(tables[1])
+    masks = task_rows(obs, task, view, "of the gallery") if task else {}
+    return Material(found, read_table(*tables), obs, masks, device)
+
+
+def draw(name: str, material: Material) -> Figure:
+    """Return the figure of that name in the catalogue."""
+    module = importlib.import_module(f"aeflow.plots.gallery.{FIGURES[name]['module']}")
+    return getattr(module, name)(material)

@@ -1,0 +1,87 @@
+"""What training did, epoch by epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from aeflow.plots.gallery.material import Material, Run
+from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled
+
+LOG_RANGE = 20  # a largest value of more than this many times the smallest calls for a logarithmic axis
+UNIT = "mean per observation\n[nats or squared units]"
+MAX_COLUMNS = 3
+
+
+@styled
+def overfitting(m: Material) -> Figure:
+    """Return reconstruction errors of training and validation rows of a narrow and of a wide autoencoder."""
+    figure, axes = new_figure(8.6, 3.8, 1, 2, sharey=True)
+    for ax, role in zip(axes[0], ("narrow", "wide"), strict=True):
+        run = m.runs[role]
+        drawn = [run.history["train_reconstruction"], run.history["val_reconstruction"]]
+        for values, colour, style, name in zip(drawn, PALETTE, ("-", "--"), ("training", "validation"), strict=False):
+            _line(ax, run.history["epoch"], values, colour, style, f"{name} rows")
+        ratio = drawn[1].iloc[-1] / drawn[0].iloc[-1]
+        _mark_epoch(ax, run)
+        ax.set_title(f"{run.name}, {run.info['n_latent']:,} latents\nlast epoch: validation / training = {ratio:.2f}")
+    _log_if_wide(axes[0][0], list(axes[0]))
+    axes[0][0].set_ylabel("reconstruction\n" + UNIT)
+    _legend(figure, axes[0][0])
+    n_train, n_vars = m.info["n_obs_train"], m.info["n_vars"]
+    text = f"Learnt by heart? {n_train:,} training rows of {n_vars:,} variables"
+    put_title(figure, m.title(text), m.info["origin"])
+    return figure
+
+
+@styled
+def loss_parts(m: Material) -> Figure:
+    """Return one panel per run: reconstruction, weighted penalty and their sum, of training and validation rows."""
+    n_columns = min(MAX_COLUMNS, len(m.runs))
+    n_rows = -(-len(m.runs) // n_columns)
+    figure, axes = new_figure(max(4.6, 3.5 * n_columns), 3.1 * n_rows + 1, n_rows, n_columns)
+    for ax, run in zip(axes.flat, m.runs.values(), strict=False):
+        for split, style in (("train", "-"), ("val", "--")):
+            for name, values, colour in _parts(run.history, split):
+                _line(ax, run.history["epoch"], values, colour, style, f"{name}, {split}")
+        _mark_epoch(ax, run)
+        _log_if_wide(ax, [ax])
+        ax.set_title(run.name)
+    for ax in axes.flat[len(m.runs) :]:
+        ax.set_axis_off()
+    for row in axes:
+        row[0].set_ylabel(UNIT)
+    _legend(figure, axes.flat[0], ncols=n_columns)
+    put_title(figure, m.title("Losses and their parts"), m.info["origin"])
+    return figure
+
+
+def _parts(history: pd.DataFrame, split: str) -> list[tuple[str, pd.Series, str]]:
+    reconstruction = history[f"{split}_reconstruction"]
+    penalty = history["penalty_weight"] * history[f"{split}_penalty"]
+    parts = [("reconstruction", reconstruction, PALETTE[0]), ("weighted penalty", penalty, PALETTE[1])]
+    return [*parts, ("sum", reconstruction + penalty, PALETTE[6])]
+
+
+def _line(ax, x, y, colour: str, style: str, label: str) -> None:
+    ax.plot(x, y, style, color=colour, marker="o" if len(x) < 3 else None, markersize=4, linewidth=1.4, label=label)
+
+
+def _mark_epoch(ax, run: Run) -> None:
+    ax.axvline(run.info["best_epoch"], color=GREY, linewidth=1, linestyle=":", label="epoch kept")
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _log_if_wide(ax, axes: list) -> None:
+    """Put `ax` (and what shares its axis) on a logarithmic scale if the curves in `axes` ask for it and allow it."""
+    curves = [line.get_ydata() for one in axes for line in one.lines if line.get_label() != "epoch kept"]
+    values = np.concatenate([np.asarray(curve, dtype=float) for curve in curves])
+    if values.min() > 0 and values.max() / values.min() > LOG_RANGE:
+        ax.set_yscale("log")
+
+
+def _legend(figure: Figure, ax, ncols: int | None = None) -> None:
+    handles, texts = ax.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=ncols or len(texts))
