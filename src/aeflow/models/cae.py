@@ -35,7 +35,7 @@ class CAE(AbstractAutoencoder, AbstractLayered):
     ):
         super().__init__()
         check_reconstruction("cae", loss)
-        if activation not in ("sigmoid", "tanh") and network == "mlp" and not n_hidden:
+        if activation not in ("sigmoid", "tanh") and not n_hidden:
             raise ValueError(f"cae: one layer of {activation!r} has no closed form here; known: sigmoid, tanh")
         self.n_latent, self.loss, self.contraction, self.activation = n_latent, loss, contraction, activation
         shared = {"network": network, "activation": activation}

@@ -31,6 +31,8 @@ from aeflow.models.base import (
     standard_normal,
 )
 
+START_LOGVAR = -4.0  # embeddings start nearly certain: noise in both factors of <h, g> would drive the two to zero
+
 
 class SiVAE(
     AbstractAutoencoder, AbstractExporting, AbstractGenerative, AbstractLinear, AbstractPosterior, AbstractPrepared
@@ -54,7 +56,10 @@ class SiVAE(
         self.encoder = networks.encoder(n_vars, n_hidden, 2 * n_latent, **shared)
         self.variable_encoder = networks.encoder(n_profile, n_hidden, 2 * n_latent, **shared)
         self.decoder = nn.Sequential(*networks.trunk(n_latent, back, **shared)[0])
-        self.variable_decoder = networks.decoder(n_latent, back, back[-1] if back else n_latent, **shared)
+        # without hidden layers x_hat is <z, v> itself, so that nu are its loadings and not a linear map of them
+        self.variable_decoder = networks.decoder(n_latent, back, back[-1], **shared) if back else nn.Sequential()
+        for encoder in (self.encoder, self.variable_encoder):
+            nn.init.constant_(encoder[-1][-1].bias[n_latent:], START_LOGVAR)
         self.bias, self.linear_bias = nn.Parameter(torch.zeros(n_vars)), nn.Parameter(torch.zeros(n_vars))
         self.logvar = nn.Parameter(torch.zeros(n_vars))
         self.register_buffer("profile", torch.zeros(n_vars, n_profile))
@@ -106,11 +111,8 @@ class SiVAE(
         penalty = kl_standard_normal(mu, logvar) + kl_standard_normal(nu, logvar_v).sum() / self.n_obs
         return Losses(nll, penalty + self.linearity * squared_error(batch.x, mu @ nu.T + self.linear_bias))
 
-    def exports(self, batch: Batch) -> dict[str, Tensor]:
-        return {}
-
     def variable_exports(self) -> dict[str, Tensor]:
-        return {"variable_embedding": self.loadings()}
+        return {"loadings": self.loadings()}
 
     def generate(
         self, n_draws: int, generator: torch.Generator, *, noise: bool, covariates: Tensor | None = None
