@@ -123,12 +123,17 @@ def test_comparison_run_holds_probes_and_figures(place, tmp_path):
     probes = {"stage": "support + align", "target": "study", "probe": ["zeros", "zeros"], "permuted": [False, True]}
     pd.DataFrame(probes | {"mean": [0.9, 0.5]}).to_parquet(board.parent / "probes.parquet")
     (board.parent / "probes.png").write_bytes(b"png")
+    (board.parent / "gallery").mkdir()
+    (board.parent / "gallery" / "roc.png").write_bytes(b"png")
+    (board.parent / "gallery" / "roc.txt").write_text("What to see.")
     logged, client = import_runs([make_run(tmp_path, seed=0)], place, [board])
     run = client.get_run(logged["cohort"]["comparison"])
     assert run.data.tags["kind"] == "comparison"
     assert run.data.metrics["probe/support-align/study/zeros"] == 0.9
     assert run.data.metrics["probe/support-align/study/zeros/permuted"] == 0.5
     assert "probes.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
+    shown = [file.path for file in client.list_artifacts(run.info.run_id, "gallery")]
+    assert shown == ["gallery/roc.png", "gallery/roc.txt"]
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,12 @@ def _comparison(folder: Path, board: pd.DataFrame) -> Entry:
     """Return the run that holds a dataset's tables and figures, and its study probes as metrics."""
     dataset, origin = board["dataset"].iloc[0], board["origin"].iloc[0]
     files = sorted(path for path in folder.iterdir() if path.suffix in (".csv", ".txt", ".png"))
+    gallery = sorted(path for path in (folder / "gallery").glob("*") if path.suffix in (".txt", ".png"))
     metrics, not_finite = _finite(_probe_metrics(folder / "probes.parquet"))
     tags = {"dataset": dataset, "origin": origin, "view": "", "model": ""}
     if not_finite:
         tags["not_finite"] = ", ".join(not_finite)
-    times = [int(path.stat().st_mtime * 1000) for path in files] or [0]
+    times = [int(path.stat().st_mtime * 1000) for path in files + gallery] or [0]
     return Entry(
         experiment=dataset,
         kind="comparison",
@@ -150,10 +151,10 @@ def _comparison(folder: Path, board: pd.DataFrame) -> Entry:
         tags=tags,
         params={"dataset": dataset},
         metrics=metrics,
-        content_hash=_hash_files(folder, files),
+        content_hash=_hash_files(folder, files + gallery),
         start=min(times),
         end=max(times),
-        artifacts=dict.fromkeys(files),
+        artifacts=dict.fromkeys(files) | dict.fromkeys(gallery, "gallery"),
     )
 
 
