@@ -78,9 +78,22 @@ def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[
     return {role: first[model] for role, model in entry["figures"][figure].items()}
 
 
-def is_generative(model: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a model can draw observations."""
-    return "AbstractGenerative" in class_info(config["models"][model]["architecture"]).bases
+def draws(dataset: str, model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model is asked for draws: if it can, or if the dataset asks for a mixture on its latents."""
+    bases = class_info(config["models"][model]["architecture"]).bases
+    mixture = config["datasets"][dataset]["generate"]["gmm"] > 0 and "AbstractClosedForm" not in bases
+    return "AbstractGenerative" in bases or mixture
+
+
+def is_linear(model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model has loadings."""
+    return "AbstractLinear" in class_info(config["models"][model]["architecture"]).bases
+
+
+def challenged(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
+    """Return whether runs of a dataset and view are challenged: the dataset asks for it, and its task applies."""
+    challenge = config["datasets"][dataset].get("challenge")
+    return bool(challenge) and challenge["task"] in tasks_of(dataset, view, config)
 
 
 def exports(model: str, config: Mapping[str, Any]) -> bool:
@@ -97,6 +110,15 @@ def check(config: Mapping[str, Any]) -> None:
             _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
             _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
         _check_split(name, dataset, config)
+        for column in dataset["labels"]:
+            _known(column, _columns(name, config), f"datasets.{name}.labels")
+        if "challenge" in dataset:
+            _known(dataset["challenge"]["task"], config["tasks"], f"datasets.{name}.challenge.task")
+            _known(dataset["challenge"]["gene_sets"], config["gene_sets"], f"datasets.{name}.challenge.gene_sets")
+            if not dataset["log2p1"]:
+                raise ConfigError(f"datasets.{name}.challenge: dilution needs log2 values, but log2p1 is false")
+        if "judge" in dataset["generate"]:
+            _known(dataset["generate"]["judge"], _columns(name, config), f"datasets.{name}.generate.judge")
         _check_correction(name, dataset, config)
     for name in config["models"]:
         _check_model(name, config)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from aeflow.files import read_json
 
 log = logging.getLogger(__name__)
 N_FEATURES = 64
@@ -98,3 +103,11 @@ def judged(judge: Judge, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
             features.append(h)
             probabilities.append(judge.classes(h).softmax(1))
     return torch.cat(features).cpu().numpy(), torch.cat(probabilities).cpu().numpy()
+
+
+def load_judge(weights: str | Path, description: str | Path, device: torch.device) -> tuple[Judge, dict[str, Any]]:
+    """Return a trained judge on `device`, and its description: label, levels (class names in order), test_accuracy."""
+    info = read_json(description)
+    judge = Judge(info["n_vars"], len(info["levels"]), info["kind"])
+    judge.load_state_dict(load_file(weights))
+    return judge.to(device).eval(), info

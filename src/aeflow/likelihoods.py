@@ -1,4 +1,4 @@
-"""Bernoulli and Gaussian likelihoods p(x | z) of a decoder's output, and the importance-weighted bound built on them."""
+"""Bernoulli and Gaussian likelihoods p(x | z) of a decoder's output, and the importance-weighted bound."""
 
 from __future__ import annotations
 

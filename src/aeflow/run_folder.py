@@ -64,25 +64,15 @@ def concatenated(*batches: Batch) -> Batch:
     return batches[0]._replace(x=torch.cat([batch.x for batch in batches]), covariates=c)
 
 
-def given_rows(
-    obs: pd.DataFrame, codes: Mapping[str, Any], n_draws: int, seed: int, device: torch.device
-) -> tuple[pd.DataFrame, Tensor | None]:
-    """Return the annotations of `n_draws` training rows, and their covariates (n_draws, n_covariates) or None.
+def given_rows(obs: pd.DataFrame, codes: Mapping[str, Any], n_draws: int, seed: int) -> np.ndarray:
+    """Return the numbers of `n_draws` training rows, with replacement: what each draw is given.
 
-    Rows are drawn so that each combination of classes is equally frequent, else rare ones would hardly be generated.
+    Each combination of the classes in `codes` is equally frequent, else rare ones would hardly be generated.
     """
-    import torch
-
-    from aeflow.covariates import encode_covariates
-
-    if not codes:
-        return pd.DataFrame(index=range(n_draws)), None
-    rng, columns = np.random.default_rng(seed), list(codes)
-    classes = [column for column in columns if "levels" in codes[column]]
-    groups = [rows for _, rows in obs.groupby(classes, sort=True)] if classes else [obs]
-    picked = [groups[i % len(groups)].iloc[[rng.integers(len(groups[i % len(groups)]))]] for i in range(n_draws)]
-    given = pd.concat(picked, ignore_index=True)[columns]
-    return given, torch.from_numpy(encode_covariates(given, dict(codes))).to(device)
+    rng = np.random.default_rng(seed)
+    classes = [column for column in codes if "levels" in codes[column]]
+    groups = list(obs.groupby(classes, sort=True).indices.values()) if classes else [np.arange(len(obs))]
+    return np.array([rng.choice(groups[i % len(groups)]) for i in range(n_draws)])
 
 
 def export_frames(
@@ -99,7 +89,7 @@ def export_frames(
         of_variables = model.variable_exports()
     ids = pd.concat([table.obs[["sample_id", "split"]] for table in tables], ignore_index=True)
     frames = {}
-    for name in parts[0]:
+    for name in parts[0] if parts else ():
         matrix = torch.cat([part[name] for part in parts]).cpu().numpy()
         columns = info["gene_sets"] if name == "gene_set_activity" else tables[0].var["var_id"].astype(str)
         frames[name] = pd.concat([ids, pd.DataFrame(matrix, columns=list(columns))], axis=1)
@@ -150,11 +140,14 @@ def describe(run: dict, model, dataset: dict, *, n_train: int, n_val: int, histo
 GIVEN = "given:"  # prefix of the columns that say what a draw was conditioned on
 
 
-def draw_frame(X: np.ndarray, var_ids: pd.Series, given: pd.DataFrame) -> pd.DataFrame:
-    """Return generated observations (n_draws, n_vars) as a frame draw_id, given:..., then one column per variable."""
-    frame = pd.DataFrame(X, columns=var_ids.astype(str))
-    ids = pd.DataFrame({"draw_id": [f"draw{i:05d}" for i in range(len(X))]})
-    return pd.concat([ids, given.add_prefix(GIVEN).reset_index(drop=True), frame], axis=1)
+def draw_frame(draws: Mapping[str, np.ndarray], var_ids: pd.Series, given: pd.DataFrame) -> pd.DataFrame:
+    """Return draws {sampler: (n_draws, n_vars)} as a frame sampler, draw_id, given:..., then one column a variable."""
+    frames = []
+    for sampler, X in draws.items():
+        ids = pd.DataFrame({"sampler": sampler, "draw_id": [f"draw{i:05d}" for i in range(len(X))]})
+        values = pd.DataFrame(X, columns=var_ids.astype(str))
+        frames.append(pd.concat([ids, given.add_prefix(GIVEN).reset_index(drop=True), values], axis=1))
+    return pd.concat(frames, ignore_index=True)
 
 
 def latent_frame(sample_ids: pd.Series, split: pd.Series, z: np.ndarray) -> pd.DataFrame:
@@ -170,7 +163,12 @@ def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
     return (X * var["scale"].to_numpy() + var["centre"].to_numpy()).astype(np.float32)
 
 
-def read_draws(path: str | Path) -> np.ndarray:
-    """Return generated observations (n_draws, n_vars), in the dataset's unit before scaling."""
-    frame = pd.read_parquet(path)
-    return frame[[c for c in frame.columns if c != "draw_id" and not c.startswith(GIVEN)]].to_numpy()
+def read_draws(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return {sampler: (n_draws, n_vars)} of the content of generated.parquet, in the unit before scaling."""
+    values = [c for c in frame.columns if c not in ("sampler", "draw_id") and not c.startswith(GIVEN)]
+    return {str(s): rows[values].to_numpy() for s, rows in frame.groupby("sampler", sort=False)}
+
+
+def read_loadings(exports: str | Path) -> np.ndarray:
+    """Return the loadings (n_vars, n_latent) that a linear model exported."""
+    return pd.read_parquet(Path(exports) / "loadings.parquet").drop(columns="var_id").to_numpy(np.float64)

@@ -118,8 +118,34 @@ def gallery_of(wildcards, key, absent=None):
 
 
 def generated(wildcards):
-    """Draws of a run's model, where it is generative."""
-    return f"{RUN}/generated.parquet" if aeflow_config.is_generative(wildcards.model, config) else []
+    """Draws of a run's model, where it is asked for some."""
+    asked = aeflow_config.draws(wildcards.dataset, wildcards.model, config)
+    return f"{RUN}/generated.parquet" if asked else []
+
+
+def judged(wildcards):
+    """What a judge says of these draws, where the dataset has one."""
+    has_judge = "judge" in config["datasets"][wildcards.dataset]["generate"]
+    return f"{RUN}/judged.json" if has_judge and generated(wildcards) else []
+
+
+def challenged(wildcards):
+    """Diluted tumours, injected outliers and explanations of a run, where the dataset asks for them."""
+    return f"{RUN}/challenged.json" if aeflow_config.challenged(wildcards.dataset, wildcards.view, config) else []
+
+
+def model_of_baselines(wildcards):
+    """The data themselves, for the one run of a view and seed that carries what knows no model."""
+    if wildcards.model != "pca":
+        return {}
+    return {name: f"{DATASET}/{name}.parquet" for name in ("X_train", "X_test")}
+
+
+def loadings(wildcards):
+    """Exported loadings of a linear model, and of PCA to hold them against."""
+    if wildcards.model == "pca" or not aeflow_config.is_linear(wildcards.model, config):
+        return {}
+    return {"exports": f"{RUN}/exports", "pca_exports": RUN.replace("{model}", "pca") + "/exports"}
 
 
 def exported(dataset=None):
@@ -139,10 +165,10 @@ def comparisons():
             wanted += [f"{folder}/reconstructions_{view}.png" for view in views]
         else:
             wanted += [f"{folder}/cohort.png", f"{folder}/probes.csv"]
+        wanted += [f"{folder}/gallery/{name}.png" for name in config["gallery"].get(dataset, {}).get("figures", ())]
     return wanted
 
 
 def targets():
     """Everything `rule all` asks for."""
     return [*comparisons(), *exported(), "results/mlflow/logged.json"]
-        wanted += [f"{folder}/gallery/{name}.png" for name in config["gallery"].get(dataset, {}).get("figures", ())]

@@ -38,7 +38,7 @@ rule generate:
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
-        code=code("aeflow.run_folder"),
+        code=code("aeflow.sampling", "aeflow.run_folder"),
     output:
         f"{RUN}/generated.parquet",
     log:
@@ -52,6 +52,91 @@ rule generate:
         generate=lambda w: config["datasets"][w.dataset]["generate"],
     script:
         "../scripts/generate.py"
+
+
+rule challenge:
+    input:
+        X_train=f"{DATASET}/X_train.parquet",
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        weights=f"{RUN}/model.safetensors",
+        model=f"{RUN}/model.json",
+        gene_sets=lambda w: gene_set_file(config["datasets"][w.dataset]["challenge"].get("gene_sets")),
+        code=code("aeflow.evaluation.challenge", "aeflow.run_folder"),
+    output:
+        metrics=f"{RUN}/challenged.json",
+        contributions=f"{RUN}/contributions.parquet",
+        enrichment=f"{RUN}/enrichment.parquet",
+    log:
+        "logs/challenge/{dataset}/{view}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/challenge/{dataset}/{view}/{model}/seed{seed}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    params:
+        view=lambda w: config["views"][w.view],
+        task=lambda w: config["tasks"][config["datasets"][w.dataset]["challenge"]["task"]],
+        min_genes=lambda w: config["gene_sets"][config["datasets"][w.dataset]["challenge"]["gene_sets"]]["min_genes"],
+        n_importance=config["scores"]["n_importance"],
+    script:
+        "../scripts/challenge.py"
+
+
+rule train_judge:
+    input:
+        X_train=f"{DATASET}/X_train.parquet",
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        code=code("aeflow.judge", "aeflow.run_folder"),
+    output:
+        weights="results/judges/{dataset}/judge.safetensors",
+        description="results/judges/{dataset}/judge.json",
+    log:
+        "logs/train_judge/{dataset}.log",
+    benchmark:
+        "benchmarks/train_judge/{dataset}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    params:
+        label=lambda w: config["datasets"][w.dataset]["generate"]["judge"],
+        kind=lambda w: aeflow_config.kind(w.dataset, config),
+        seed=lambda w: config["datasets"][w.dataset]["split_seed"],
+    script:
+        "../scripts/train_judge.py"
+
+
+rule judge:
+    input:
+        generated=f"{RUN}/generated.parquet",
+        X_train=f"{DATASET}/X_train.parquet",
+        X_test=f"{DATASET}/X_test.parquet",
+        obs=f"{DATASET}/obs.parquet",
+        var=f"{DATASET}/var.parquet",
+        weights=f"{RUN}/model.safetensors",
+        model=f"{RUN}/model.json",
+        judge="results/judges/{dataset}/judge.safetensors",
+        judge_description="results/judges/{dataset}/judge.json",
+        code=code("aeflow.evaluation.judging"),
+    output:
+        f"{RUN}/judged.json",
+    log:
+        "logs/judge/{dataset}/{view}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/judge/{dataset}/{view}/{model}/seed{seed}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    params:
+        view=lambda w: config["views"][w.view],
+    script:
+        "../scripts/judge.py"
 
 
 rule export:
@@ -80,20 +165,28 @@ rule export:
 
 rule evaluate:
     input:
+        unpack(model_of_baselines),
+        unpack(loadings),
         scores=f"{RUN}/scores.parquet",
+        latent=f"{RUN}/latent.parquet",
         model=f"{RUN}/model.json",
-        generated=generated,
-        X_test=lambda w: f"{DATASET}/X_test.parquet" if generated(w) else [],
+        judged=judged,
+        challenged=challenged,
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
-        code=code("aeflow.evaluation.run"),
+        code=code("aeflow.evaluation.run", "aeflow.evaluation.latents"),
     output:
-        f"{RUN}/metrics.json",
+        metrics=f"{RUN}/metrics.json",
+        calibrated=f"{RUN}/calibrated.parquet",
     log:
         "logs/evaluate/{dataset}/{view}/{model}/seed{seed}.log",
+    benchmark:
+        "benchmarks/evaluate/{dataset}/{view}/{model}/seed{seed}.tsv"
     params:
         view=lambda w: config["views"][w.view],
         tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
+        labels=lambda w: config["datasets"][w.dataset]["labels"],
+        heads=lambda w: config["datasets"][w.dataset]["heads"],
     script:
         "../scripts/evaluate.py"
 

@@ -12,15 +12,45 @@ from scipy import stats
 from aeflow.errors import DataError
 
 BASELINE = "pca"  # name of the model every other one is compared with
-LOWER_IS_BETTER = ("mse", "neg_log_likelihood")
-NEUTRAL = (
+LOWER_IS_BETTER = (
+    "mse",
+    "neg_log_likelihood",
+    "fpr_at_95_recall",
+    "frechet",
+    "mmd2",
+    "two_sample_auroc",
+    "copies",
+    "largest_angle",
+    "mean_squared_sine",
+    "false_discovery_proportion",
+)
+NEUTRAL = (  # neither large nor small is good, or not the model's doing
     "control_auroc",
     "control_negative_alarms",
     "control_positive_alarms",
     "n_normal",
     "n_anomaly",
     "sd_ratio",
-)  # neither large nor small is good
+    "frechet_floor",
+    "distance_ratio",
+    "hoyer",
+    "near_zero",
+    "unused",
+    "majority",
+    "ks",
+    "ks_excess",
+    "alarms",
+    "n_discoveries",
+    "n_tumours",
+    "n_injected",
+    "prevalence",
+    "n_real",
+    "n_added",
+    "n_repeats",
+    "accuracy_control",
+    "accuracy_real",
+)
+NEUTRAL_SUFFIXES = ("_low", "_high", "_sd")
 CONFIDENCE = 0.95
 CONTROL_MARGIN = 0.1  # a control AUROC further from 0.5 is marked
 
@@ -59,7 +89,8 @@ def leaderboard(runs: Iterable[tuple[dict[str, Any], dict[str, float]]]) -> pd.D
 
 def _against_baseline(by_model: pd.DataFrame, model: str, metric: str) -> dict[str, Any]:
     kind = metric.rsplit("/", 1)[-1]
-    better = None if kind in NEUTRAL else kind not in LOWER_IS_BETTER
+    neutral = kind in NEUTRAL or kind.endswith(NEUTRAL_SUFFIXES) or "/baseline/" in metric
+    better = None if neutral else kind not in LOWER_IS_BETTER
     row = {"pca_mean": np.nan, "difference": np.nan, "ci_low": np.nan, "ci_high": np.nan}
     row |= {"higher_is_better": better, "verdict": ""}
     if BASELINE not in by_model or model == BASELINE:

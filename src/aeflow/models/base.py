@@ -131,15 +131,15 @@ class AbstractLinear(abc.ABC):
         """Return (D, L): the change of x_hat with each latent."""
 
 
-class AbstractExporting(abc.ABC):
-    """Says more of each observation, or of each variable, than latents and scores."""
+class AbstractExporting:
+    """Says more of each observation, or of each variable, than latents and scores; a model defines either or both."""
 
-    @abc.abstractmethod
     def exports(self, batch: Batch) -> dict[str, Tensor]:
         """Return named matrices, a row per observation: gene_set_activity (B, S), normalised_expression (B, D)."""
+        return {}
 
     def variable_exports(self) -> dict[str, Tensor]:
-        """Return named matrices, a row per variable: gene_embedding (D, L)."""
+        """Return named matrices, a row per variable: loadings (D, L), of linear models and embeddings of variables."""
         return {}
 
 

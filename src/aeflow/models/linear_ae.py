@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from aeflow.losses import squared_error
-from aeflow.models.base import AbstractAutoencoder, AbstractLinear, AbstractPrepared, Batch, Losses
+from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared, Batch, Losses
 
 
-class LinearAE(AbstractAutoencoder, AbstractLinear, AbstractPrepared):
+class LinearAE(AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared):
     """n_vars -> n_latent -> n_vars without activations."""
 
     def __init__(self, n_vars: int, *, n_latent: int = 32, l2: float = 0.0, tied: bool = False):
@@ -37,6 +37,9 @@ class LinearAE(AbstractAutoencoder, AbstractLinear, AbstractPrepared):
     def principal_directions(self) -> Tensor:
         """Return the left singular vectors of W2 (D, L), largest singular value first."""
         return torch.linalg.svd(self.loadings(), full_matrices=False).U
+
+    def variable_exports(self) -> dict[str, Tensor]:
+        return {"loadings": self.loadings()}
 
     def encode(self, batch: Batch) -> Tensor:
         weight = self.decoder.T if self.encoder is None else self.encoder

@@ -20,6 +20,7 @@ from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractClosedForm,
     AbstractDensity,
+    AbstractExporting,
     AbstractGenerative,
     AbstractLinear,
     Batch,
@@ -28,7 +29,9 @@ from aeflow.models.base import (
 )
 
 
-class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGenerative, AbstractLinear):
+class PCA(
+    AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractExporting, AbstractGenerative, AbstractLinear
+):
     """Linear autoencoder at its global optimum (Baldi & Hornik 1989)."""
 
     outcome = "continuous"
@@ -70,6 +73,9 @@ class PCA(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractGene
 
     def loadings(self) -> Tensor:
         return self.components.T
+
+    def variable_exports(self) -> dict[str, Tensor]:
+        return {"loadings": self.loadings()}
 
     def encode(self, batch: Batch) -> Tensor:
         return (batch.x - self.mean) @ self.components.T  # (B, L)

@@ -12,7 +12,7 @@ from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.images import show, square, tile
 from aeflow.plots.style import PALETTE, group_styles, new_figure, put_title, styled
 
-MAX_POINTS = 2000  # more would hide one another
+MAX_POINTS = 1500  # more would hide one another
 N_NEIGHBOURS = 5
 N_GRID = 15  # images a side of the manifold
 TAIL = 0.03  # probability beyond the outermost images of the manifold, at either side
@@ -88,7 +88,7 @@ def _scatter(ax, z: np.ndarray, labels: np.ndarray) -> None:
     chosen = np.random.default_rng(0).permutation(len(z))[:MAX_POINTS]  # shuffled: no class covers another
     z, labels = z[chosen], labels[chosen]
     for name, (colour, marker) in _styles(labels).items():
-        size = 16 if marker.startswith("$") else 12
+        size = 22 if marker.startswith("$") else 12
         ax.scatter(*z[labels == name].T, s=size, alpha=0.8, color=colour, marker=marker, linewidths=0, label=name)
     ax.set(xlabel="latent 1", ylabel="latent 2")
 

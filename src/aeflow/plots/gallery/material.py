@@ -78,7 +78,8 @@ class Material:
         return self.test.obs["sample_id"].isin(chosen).to_numpy()
 
     def title(self, text: str) -> str:
-        return f"{text}. {self.info['dataset']}, view {self.info['view']}, seed {self.info['seed']}"
+        """Return the text between the dataset and what else tells its runs."""
+        return f"{self.info['dataset']}: {text}. View {self.info['view']}, seed {self.info['seed']}"
 
 
 def read_material(
