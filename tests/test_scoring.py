@@ -12,7 +12,7 @@ from aeflow.scoring import combined
 from aeflow.scoring.combined import combined_scores
 from aeflow.scoring.density import LatentMixture
 from aeflow.scoring.deviation import ROWS_PER_DIRECTION, Deviation, pathway
-from aeflow.scoring.proximity import Neighbours, centroid_distance
+from aeflow.scoring.proximity import centroid_distance
 from aeflow.training import TrainingSettings, fit
 
 EVERY_AE = {
@@ -158,14 +158,6 @@ def test_bound_has_its_parts():
     assert scores["density/elbo"].mean() > scores["density/neg_log_likelihood"].mean()
 
 
-def test_training_rows_are_not_their_own_neighbours():
-    """Breaks if a training row's distance counts itself."""
-    z = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
-    search = Neighbours(z, 0)
-    assert search.of_reference()[0] * z.std() == pytest.approx(3.0)  # neighbours 1 to 5
-    assert search.distance(z[:1])[0] * z.std() == pytest.approx(2.0)  # itself and 1 to 4
-
-
 def test_mixture_and_centroids_see_clusters():
     """Breaks if the middle between two clusters counts as near them, which it is to the mean."""
     rng = np.random.default_rng(0)
@@ -179,11 +171,11 @@ def test_mixture_and_centroids_see_clusters():
 
 
 def test_combination_by_hand(monkeypatch):
-    """Breaks if scores are standardised by their own rows, not logged, or the maximum and mean are mixed up."""
-    monkeypatch.setattr(combined, "COMBINED", ("a", "b", "absent", "zero"))
+    """Breaks if scores are standardised by their own rows, or the logarithm, maximum or mean is of the wrong ones."""
+    monkeypatch.setattr(combined, "KINDS", (("absent", "a"), ("density/b", "a"), ("absent",), ("zero",)))
     e = np.e
-    calibration = {"a": np.array([1, e**2]), "b": np.array([e, e**5]), "zero": np.zeros(2)}  # log: 1 +- 1, 3 +- 2
-    scores = {"a": np.array([e**4, e]), "b": np.array([e**3, e**7]), "zero": np.ones(2)}
+    calibration = {"a": np.array([1, e**2]), "density/b": np.array([-1, 3]), "zero": np.zeros(2)}  # 1 +- 1, 1 +- 2
+    scores = {"a": np.array([e**4, e]), "density/b": np.array([1, 5]), "zero": np.ones(2)}
     out = combined_scores(scores, calibration)
     assert out["combined/max"] == pytest.approx([3, 2])
     assert out["combined/mean"] == pytest.approx([1.5, 1])

@@ -14,7 +14,7 @@ from aeflow.scoring.combined import combined_scores
 from aeflow.scoring.density import LatentMixture, model_density
 from aeflow.scoring.deviation import Deviation
 from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, encode_all, in_chunks, reconstruct_all, some_rows
-from aeflow.scoring.proximity import Neighbours, centroid_distance, knn_distance, mahalanobis_distance
+from aeflow.scoring.proximity import centroid_distance, knn_distance, mahalanobis_distance
 
 __all__ = [
     "CHUNK",
@@ -53,20 +53,17 @@ def anomaly_scores(
         A score is not finite; names it.
     """
     z_reference, z = encode_all(model, reference), encode_all(model, rows)
-    deviation, neighbours = Deviation(model, reference, seed), Neighbours(z_reference, seed)
+    deviation, mixture = Deviation(model, reference, seed), LatentMixture(z_reference, seed)
     scores = deviation.scores(rows) | model_density(model, rows, n_importance, seed)
     scores |= {
-        "density/gmm": LatentMixture(z_reference, seed).neg_log_density(z),
-        "proximity/knn": neighbours.distance(z),
+        "density/gmm": mixture.neg_log_density(z),
+        "proximity/knn": knn_distance(z_reference, z, seed),
         "proximity/mahalanobis": mahalanobis_distance(z_reference, z),
         "proximity/centroid": centroid_distance(z_reference, z, seed),
     }
-    if calibration is None:
-        expected = deviation.scores(some_rows(reference, MAX_REFERENCE, seed))
-        expected["proximity/knn"] = neighbours.of_reference()
-    else:
-        expected = deviation.scores(calibration)
-        expected["proximity/knn"] = neighbours.distance(encode_all(model, calibration))
+    expected_of = some_rows(reference, MAX_REFERENCE, seed) if calibration is None else calibration
+    expected = deviation.scores(expected_of)
+    expected["density/gmm"] = mixture.neg_log_density(encode_all(model, expected_of))
     scores |= combined_scores(scores, expected)
     scores["baseline/squared_distance_to_mean"] = distance_to_mean(reference, rows)
     if isinstance(model, AbstractClosedForm):

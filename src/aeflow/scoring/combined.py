@@ -1,13 +1,14 @@
-"""Combined: several scores made comparable, and their maximum or mean.
+"""Combined: one score of each kind, made comparable; their maximum and their mean.
 
-u_j = (log s_j - mean_j) / sd_j,  combined/max = max_j u_j,  combined/mean = mean_j u_j,  j over `COMBINED`.
+u_j = (t_j - mean_j) / sd_j,  t_j = log s_j, or s_j where it is a log-density already, in nats
+combined/max = max_j u_j,  combined/mean = mean_j u_j,  j over the first score of each of `KINDS` that the model has:
+deviation from the reconstruction, deviation of its latents, improbability of the latents.
 
-Scores are positive and skewed, hence the logarithm; values below FLOOR times their median count as that, so that one
-exact zero does not decide sd_j. Mean and sd are those of *validation* rows of the view. Training rows would be
-optimistic, and unequally so: a reconstruction fitted to them has too small an error, a neighbour search does not, and
-the maximum would follow whichever score overfits most. Validation rows were not trained on, are not tested on, and
-carry no anomaly; early stopping has read them already. Where there are none, training rows stand in, and none is its
-own neighbour.
+Deviations are positive and skewed, hence the logarithm; values below FLOOR times their median count as that, so that
+one exact zero does not decide sd_j. Mean and sd are those of *validation* rows of the view. Training rows would be
+optimistic, and unequally so: a reconstruction fitted to them has too small an error, a latent cycle less so, and the
+maximum would follow whichever score overfits most. Validation rows were not trained on, are not tested on, and carry
+no anomaly; early stopping has read them already. Where there are none, training rows stand in.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from collections.abc import Mapping
 
 import numpy as np
 
-COMBINED = ("deviation/squared_error", "deviation/latent_cycle", "proximity/knn")
+KINDS = (("deviation/sap", "deviation/squared_error"), ("deviation/latent_cycle",), ("density/gmm",))
+LOG_DENSITIES = "density/"
 FLOOR = 1e-3
 
 
 def combined_scores(scores: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return combined/max and combined/mean (n_obs,), in standard deviations of the calibration rows.
 
-    scores, calibration : the same scores of the rows asked for and of the calibration rows. A score of COMBINED that
-    the model does not have, or that is 0 for half of the calibration rows, takes no part.
+    scores, calibration : the same scores of the rows asked for and of the calibration rows. A deviation that is 0 for
+    half of the calibration rows takes no part.
     """
     parts = []
-    for name in COMBINED:
-        if name not in scores:
+    for names in KINDS:
+        name = next((name for name in names if name in scores), None)
+        if name is None:
             continue
-        least = FLOOR * np.median(calibration[name])
-        if least > 0:
-            parts.append(standardised_log(scores[name], calibration[name], least))
+        values, expected = scores[name], calibration[name]
+        if not name.startswith(LOG_DENSITIES):
+            least = FLOOR * np.median(expected)
+            if least <= 0:
+                continue
+            values, expected = (np.log(np.maximum(v, least)) for v in (values, expected))
+        sd = expected.std()
+        parts.append((values - expected.mean()) / (sd if sd > 0 else 1))
     return {"combined/max": np.max(parts, axis=0), "combined/mean": np.mean(parts, axis=0)} if parts else {}
-
-
-def standardised_log(values: np.ndarray, calibration: np.ndarray, least: float) -> np.ndarray:
-    """Return log values standardised by mean and deviation of the log calibration values, all floored at `least`."""
-    reference = np.log(np.maximum(calibration, least))
-    sd = reference.std()
-    return (np.log(np.maximum(values, least)) - reference.mean()) / (sd if sd > 0 else 1)

@@ -20,7 +20,8 @@ from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, in_chunks, kept
 from aeflow.scoring.proximity import Standardised
 
 N_COMPONENTS = (1, 3, 10)  # of the mixture; the Bayesian information criterion on training latents decides
-MAX_FULL = 64  # latents; above, component covariances are diagonal
+MAX_FULL = 64  # latents; above, component covariances are diagonal,
+ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
 
 
@@ -55,10 +56,11 @@ class LatentMixture:
         z = z_reference[kept(len(z_reference), MAX_REFERENCE, seed)]
         self.space = Standardised(z)
         z = self.space(z)
-        kind = "full" if z.shape[1] <= MAX_FULL else "diag"
+        n, width = z.shape
+        kind = "full" if width <= min(MAX_FULL, n / ROWS_PER_LATENT) else "diag"
         shared = {"covariance_type": kind, "reg_covar": RIDGE, "random_state": seed, "max_iter": 200}
-        # a component needs more rows than it has dimensions to be more than one row's neighbourhood
-        allowed = [k for k in N_COMPONENTS if k == 1 or len(z) > k * (z.shape[1] + 1)]
+        # a component of a handful of rows is their neighbourhood, no density
+        allowed = [k for k in N_COMPONENTS if k == 1 or n >= k * ROWS_PER_LATENT * width]
         fits = [GaussianMixture(k, **shared).fit(z) for k in allowed]
         self.mixture = min(fits, key=lambda fitted: fitted.bic(z))
 

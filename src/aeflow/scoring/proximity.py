@@ -28,31 +28,14 @@ class Standardised:
         return ((z - self.centre) / self.scale).astype(np.float64)
 
 
-class Neighbours:
-    """Search among at most MAX_REFERENCE training latents."""
-
-    def __init__(self, z_reference: np.ndarray, seed: int):
-        from sklearn.neighbors import NearestNeighbors
-
-        self.z = z_reference[kept(len(z_reference), MAX_REFERENCE, seed)]
-        self.space = Standardised(self.z)
-        self.search = NearestNeighbors(n_neighbors=min(K_NEIGHBOURS, len(self.z))).fit(self.space(self.z))
-
-    def distance(self, z: np.ndarray) -> np.ndarray:
-        """Return mean distances (n_obs,) of rows that are not among the training rows."""
-        return self.search.kneighbors(self.space(z))[0].mean(1)
-
-    def of_reference(self) -> np.ndarray:
-        """Return mean distances of the kept training rows; none counts itself as a neighbour."""
-        n = min(K_NEIGHBOURS, len(self.z) - 1)
-        if n == 0:
-            return np.zeros(1)
-        return self.search.kneighbors(None, n)[0].mean(1)
-
-
 def knn_distance(z_reference: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """Return `Neighbours.distance` of latents z (n_obs, n_latent)."""
-    return Neighbours(z_reference, seed).distance(z)
+    """Return the mean distance (n_obs,) to the nearest of at most MAX_REFERENCE training latents."""
+    from sklearn.neighbors import NearestNeighbors
+
+    z_reference = z_reference[kept(len(z_reference), MAX_REFERENCE, seed)]
+    space = Standardised(z_reference)
+    search = NearestNeighbors(n_neighbors=min(K_NEIGHBOURS, len(z_reference))).fit(space(z_reference))
+    return search.kneighbors(space(z))[0].mean(1)
 
 
 def mahalanobis_distance(z_reference: np.ndarray, z: np.ndarray) -> np.ndarray:
