@@ -121,8 +121,10 @@ def residual_test(
     if min(map(len, groups)) < 2:
         raise DataError(f"figure volcano: needs 2 donors in each group, found {[len(group) for group in groups]}")
     one, other = (group.to_numpy(dtype=float) for group in groups)
-    p = ttest_ind(one, other, equal_var=False).pvalue
-    return one.mean(0) - other.mean(0), false_discovery_control(np.where(np.isfinite(p), p, 1.0))
+    varies = (np.ptp(one, axis=0) > 0) | (np.ptp(other, axis=0) > 0)
+    p = np.ones(one.shape[1])
+    p[varies] = ttest_ind(one[:, varies], other[:, varies], equal_var=False).pvalue
+    return one.mean(0) - other.mean(0), false_discovery_control(p)
 
 
 def _name_genes(ax, x, y, names, genes: np.ndarray, at: float, top: float) -> None:

@@ -78,7 +78,7 @@ def denoising(m: Material) -> Figure:
     denoised = in_chunks(lambda batch: run.model.decode(run.model.encode(batch), batch), clean._replace(x=corrupted))
     shown = first_of_each(m.test.obs["digit"])
     mse = lambda x: f"MSE {(x - clean.x).square().double().mean().item():.4f}"  # noqa: E731
-    parts = [x[torch.as_tensor(shown)].cpu().numpy() for x in (clean.x, corrupted, denoised)]
+    parts = [x.cpu().numpy()[shown] for x in (clean.x, corrupted, denoised)]
     labels = ["clean", f"corrupted\n{mse(corrupted)}", f"denoised\n{mse(denoised)}"]
     return _rows(m, parts, labels, f"{run.name}: {kind.replace('_', ' ')} noise, {noise:g}")
 
@@ -107,7 +107,7 @@ def interpolation(m: Material) -> Figure:
     if not len(pairs):
         raise DataError(f"figure interpolation: needs test images of two digits, found {len(ends)}")
     share = torch.linspace(0, 1, N_STEPS, device=m.device)[:, None]
-    figure, axes = new_figure(0.72 * N_STEPS + 1.3, 2.3 * len(pairs) + 0.6, len(pairs), 1)
+    figure, axes = new_figure(0.72 * N_STEPS + 1.8, 2.2 * len(pairs) + 0.6, len(pairs), 1)
     for ax, pair in zip(axes[:, 0], pairs, strict=True):
         parts, labels = [], []
         for role in ("ae", "vae"):
