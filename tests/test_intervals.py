@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from aeflow.errors import DataError
 from aeflow.evaluation.intervals import (
     METRICS,
-    _Curve,
+    Curve,
     detection_intervals,
     fpr_at_recall,
     group_weights,
@@ -35,7 +35,7 @@ def test_weighted_metrics_equal_those_of_repeated_rows(rows):
     score = score.astype(float)
     if not (weight[label] > 0).any() or not (weight[~label] > 0).any():
         return
-    found = _Curve(label, score).metrics(weight[None].astype(float), 0.95)[:, 0]
+    found = Curve(label, score).metrics(weight[None].astype(float), 0.95)[:, 0]
     y, s = np.repeat(label, weight).astype(int), np.repeat(score, weight)
     assert found == pytest.approx([roc_auc_score(y, s), average_precision_score(y, s), brute_fpr(y, s, 0.95)])
 

@@ -28,6 +28,12 @@ def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str
     return table if rows.all() else table.select(rows=rows)
 
 
+def permuted(table: Table, seed: int) -> Table:
+    """Return the table with every column shuffled by itself: the same values, no relation between variables."""
+    X = np.random.default_rng(seed).permuted(table.X, axis=0)
+    return Table(X, table.obs, table.var, table.unit)
+
+
 def gene_mask(gmt: str | Path, var: pd.DataFrame, min_genes: int) -> tuple[Tensor, dict[str, Any]]:
     """Return the mask (n_vars, n_sets) of a gene-set file over the variables of a dataset.
 

@@ -195,7 +195,9 @@ rule compare:
     input:
         metrics=lambda w: runs("metrics.json", dataset=w.dataset),
         models=lambda w: runs("model.json", dataset=w.dataset),
-        code=code("aeflow.evaluation.comparison"),
+        scores=lambda w: runs("scores.parquet", dataset=w.dataset),
+        obs=f"{DATASET}/obs.parquet",
+        code=code("aeflow.evaluation.comparison", "aeflow.evaluation.paired"),
     output:
         csv=report(
             "results/comparison/{dataset}/leaderboard.csv",
@@ -205,8 +207,16 @@ rule compare:
         ),
         parquet="results/comparison/{dataset}/leaderboard.parquet",
         text="results/comparison/{dataset}/leaderboard.txt",
+        ranks=report(
+            "results/comparison/{dataset}/ranks.csv",
+            category="Leaderboards",
+            labels={"dataset": "{dataset}", "kind": "ranks"},
+            caption="../report/ranks.rst",
+        ),
     log:
         "logs/compare/{dataset}.log",
+    params:
+        tasks=lambda w: {n: t for n, t in config["tasks"].items() if w.dataset in t["datasets"]},
     script:
         "../scripts/compare.py"
 

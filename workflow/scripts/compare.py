@@ -4,14 +4,20 @@ from aeflow.job import start_job
 
 start_job(snakemake)
 
-from aeflow.evaluation.comparison import as_text, leaderboard
+import pandas as pd
+
+from aeflow.evaluation.comparison import as_text, leaderboard, ranks
+from aeflow.evaluation.paired import donor_intervals
 from aeflow.files import atomic_path, read_json, write_frame
 
-out = snakemake.output
-pairs = zip(snakemake.input.models, snakemake.input.metrics, strict=True)
-board = leaderboard((read_json(model), read_json(metrics)) for model, metrics in pairs)
+inputs, out = snakemake.input, snakemake.output
+models = [read_json(path) for path in inputs.models]
+scores = zip(models, map(pd.read_parquet, inputs.scores), strict=True)  # one at a time: they are read lazily
+donors = donor_intervals(scores, pd.read_parquet(inputs.obs), snakemake.params.tasks)
+board = leaderboard(zip(models, map(read_json, inputs.metrics), strict=True), donors)
 write_frame(board, out.parquet)
-with atomic_path(out.csv) as tmp:
-    board.to_csv(tmp, index=False)
+for frame, path in ((board, out.csv), (ranks(board), out.ranks)):
+    with atomic_path(path) as tmp:
+        frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
     tmp.write_text(as_text(board))

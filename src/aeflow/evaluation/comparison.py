@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,9 @@ import pandas as pd
 from scipy import stats
 
 from aeflow.errors import DataError
+from aeflow.evaluation.ranks import rank_summary
 
+BETTER = "better than PCA"
 BASELINE = "pca"  # name of the model every other one is compared with
 LOWER_IS_BETTER = (
     "mse",
@@ -55,18 +58,21 @@ CONFIDENCE = 0.95
 CONTROL_MARGIN = 0.1  # a control AUROC further from 0.5 is marked
 
 
-def leaderboard(runs: Iterable[tuple[dict[str, Any], dict[str, float]]]) -> pd.DataFrame:
+def leaderboard(
+    runs: Iterable[tuple[dict[str, Any], dict[str, float]]], donors: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return one row per view, model and metric.
 
     Parameters
     ----------
     runs : (description, metrics) of each run of one dataset: the contents of model.json and metrics.json.
+    donors : intervals over donors, as `aeflow.evaluation.paired.donor_intervals` returns them.
 
     Returns
     -------
     Columns dataset, origin, view, model, metric, n_seeds, mean, sd, pca_mean, difference (to PCA, paired by seed),
-    ci_low, ci_high (Student's t over seeds, 95 %), higher_is_better, verdict. The interval covers the randomness of
-    training alone, not that of the test set.
+    ci_low, ci_high (Student's t over seeds, 95 %), higher_is_better, verdict, donor_low, donor_high (bootstrap over
+    test donors, where given). "better than PCA" needs every interval there is to lie on the better side of 0.
     """
     rows = [
         {**{key: info[key] for key in ("dataset", "origin", "view", "model", "seed")}, "metric": name, "value": value}
@@ -84,7 +90,13 @@ def leaderboard(runs: Iterable[tuple[dict[str, Any], dict[str, float]]]) -> pd.D
             row = {"dataset": dataset, "origin": origin, "view": view, "model": model, "metric": metric}
             row |= {"n_seeds": len(values), "mean": values.mean(), "sd": values.std(ddof=1)}
             out.append(row | _against_baseline(by_model, model, metric))
-    return pd.DataFrame(out)
+    board = pd.DataFrame(out)
+    if donors is None or donors.empty:
+        return board.assign(donor_low=np.nan, donor_high=np.nan)
+    board = board.merge(donors, on=["view", "model", "metric"], how="left")
+    unsure = (board["verdict"] == BETTER) & (board["donor_low"] <= 0)  # these metrics are AUROCs: higher is better
+    board.loc[unsure, "verdict"] = f"not {BETTER}"
+    return board
 
 
 def _against_baseline(by_model: pd.DataFrame, model: str, metric: str) -> dict[str, Any]:
@@ -104,14 +116,56 @@ def _against_baseline(by_model: pd.DataFrame, model: str, metric: str) -> dict[s
         row |= {"ci_low": mean - half, "ci_high": mean + half}
     if better is not None:
         low = row["ci_low"] if better else -row["ci_high"]
-        row["verdict"] = "better than PCA" if low > 0 else "not better than PCA"
+        row["verdict"] = BETTER if low > 0 else f"not {BETTER}"
     return row
 
 
+def ranks(board: pd.DataFrame) -> pd.DataFrame:
+    """Return mean ranks of the models over views, tasks and scores by mean AUROC, with Nemenyi's critical difference.
+
+    Only scores that every model has count, and only models of every view; empty if fewer than two blocks or models
+    are left.
+    """
+    rows = board[board["metric"].str.fullmatch(r"anomaly/.+/auroc") & ~board["metric"].str.contains("baseline|control")]
+    everywhere = rows.groupby("model")["view"].nunique()
+    rows = rows[rows["model"].isin(everywhere.index[everywhere == rows["view"].nunique()])]
+    counts = rows.groupby(["view", "metric"])["model"].nunique()
+    whole = counts.index[counts == rows["model"].nunique()]
+    rows = rows[pd.MultiIndex.from_frame(rows[["view", "metric"]]).isin(whole)]
+    if rows["model"].nunique() < 2 or len(whole) < 2:
+        return pd.DataFrame(columns=["model", "mean_rank", "n_blocks", "critical_difference"])
+    values = rows.rename(columns={"mean": "value"})[["view", "metric", "model", "value"]]
+    return rank_summary(values, block=("view", "metric"))
+
+
+HEADLINE = (
+    r"reconstruction/test/(mse|explained_variance)",
+    r"likelihood/test/\w+/neg_log_likelihood",
+    r"anomaly/.+/(control_)?auroc",
+    r"dilution/(20|50)/(deviation/squared_error|proximity/knn|combined/max|baseline/.+)/auroc",
+    r"gene_outliers/(baseline/z_score/)?z3/auprc",
+    r"representation/(baseline/)?\w+/(logistic|mlp)/accuracy",
+    r"representation/subspace/largest_angle",
+    r"generation/(baseline/\w+|prior|normal|gmm|chain1000)/(frechet|coverage|gamma|control_accuracy)",
+)
+
+PICTURED = (
+    r"reconstruction/test/explained_variance",
+    r"anomaly/\w+/(deviation/squared_error|proximity/knn|combined/max|density/neg_log_likelihood)/auroc",
+    r"dilution/20/combined/max/auroc",
+    r"representation/(digit|tissue)/logistic/accuracy",
+    r"generation/prior/frechet",
+)
+
+
 def headline(metrics: Iterable[str]) -> list[str]:
-    """Return the metrics a person wants to see first: reconstruction, AUROC of each score, and its control."""
-    shown = ("reconstruction/test/mse", "reconstruction/test/explained_variance")
-    return [m for m in sorted(set(metrics)) if m in shown or m.endswith("auroc")]
+    """Return the metrics a person wants to see first: errors, likelihoods, AUROCs and controls, draws, probes."""
+    return [m for m in sorted(set(metrics)) if any(re.fullmatch(pattern, m) for pattern in HEADLINE)]
+
+
+def pictured(metrics: Iterable[str]) -> list[str]:
+    """Return the few of them that the figure shows; the text has more."""
+    return [m for m in sorted(set(metrics)) if any(re.fullmatch(pattern, m) for pattern in PICTURED)]
 
 
 def as_text(board: pd.DataFrame) -> str:
@@ -125,7 +179,10 @@ def as_text(board: pd.DataFrame) -> str:
         for metric in headline(of_view["metric"]):
             if not metric.endswith("control_auroc"):  # a control stands beside its AUROC
                 lines += _text_of_metric(of_view, metric)
-    lines += ["", "Intervals: 95 %, paired by seed; they cover the randomness of training, not that of the test set."]
+    lines += [
+        "",
+        "Intervals: 95 %; paired by seed, for the randomness of training; over donors, for that of the test set.",
+    ]
     if board["metric"].str.endswith("control_auroc").any():
         lines += [
             "Control: AUROC of the same score for the normals of one study against those of the other; 0.5 is right.",
@@ -145,7 +202,7 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
     stem = metric.removesuffix("auroc")
     control = _means(of_view, f"{stem}control_auroc")
     alarms = [_means(of_view, f"{stem}control_{side}_alarms") for side in ("negative", "positive")]
-    higher = rows["higher_is_better"].iloc[0]
+    higher = rows["higher_is_better"].iloc[0] if "/baseline/" not in metric else True
     lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
     if "/baseline/" in metric:  # knows no model: every row is the same
         rows = rows[rows["model"] == BASELINE].assign(model="(no model)")
@@ -159,6 +216,8 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
             text += "  alarms " + " / ".join(f"{means[row.model]:4.0%}" for means in alarms if len(means))
         if row.verdict:
             interval = f" [{row.ci_low:+.4f}, {row.ci_high:+.4f}]" if np.isfinite(row.ci_low) else ""
+            if np.isfinite(row.donor_low):
+                interval += f" donors [{row.donor_low:+.4f}, {row.donor_high:+.4f}]"
             text += f"  {row.verdict}: {row.difference:+.4f}{interval}"
         lines.append(text.rstrip())
     return lines

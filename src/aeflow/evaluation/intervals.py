@@ -28,10 +28,10 @@ def fpr_at_recall(label: np.ndarray, score: np.ndarray, recall: float = RECALL) 
     if not 0 < recall <= 1:
         raise DataError(f"recall: must be above 0 and at most 1, found {recall}")
     score = vector(score, "score")
-    return float(_Curve(binary(label, "label", len(score)), score).metrics(np.ones((1, len(score))), recall)[2, 0])
+    return float(Curve(binary(label, "label", len(score)), score).metrics(np.ones((1, len(score))), recall)[2, 0])
 
 
-class _Curve:
+class Curve:
     """Rows sorted once by score; metrics of any weights of them."""
 
     def __init__(self, label: np.ndarray, score: np.ndarray) -> None:
@@ -80,7 +80,7 @@ def _resampled(
         raise DataError(f"n_resamples: at least 2 are needed, found {n_resamples}")
     n = len(scores[0])
     label, groups = binary(label, "label", n), labels(groups, "groups", n)
-    curves = [_Curve(label, score) for score in scores]
+    curves = [Curve(label, score) for score in scores]
     estimate = np.stack([curve.metrics(np.ones((1, n)), RECALL)[:, 0] for curve in curves])
     rng, parts, chunk = np.random.default_rng(seed), [], max(1, CHUNK_VALUES // n)
     for start in range(0, n_resamples, chunk):

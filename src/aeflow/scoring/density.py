@@ -19,7 +19,7 @@ from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Abstract
 from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, in_chunks, kept
 from aeflow.scoring.proximity import Standardised
 
-N_COMPONENTS = (1, 3, 10)  # of the mixture; the Bayesian information criterion on training latents decides
+N_COMPONENTS = (1, 3, 10, 30)  # of the mixture; the Bayesian information criterion on training latents decides
 MAX_FULL = 64  # latents; above, component covariances are diagonal,
 ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component

@@ -12,7 +12,7 @@ from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.images import GAP, square, tile
 from aeflow.plots.style import PALETTE, new_figure, put_title, styled
 
-N_FEATURES = (5, 6)  # rows and columns of features shown
+N_FEATURES = (6, 6)  # rows and columns of features shown
 SILENT = 0.01  # share of a latent's own maximum below which it says nothing
 MAX_ROWS = 1000  # test rows of the Jacobian
 N_BINS = 50
@@ -21,7 +21,7 @@ N_BINS = 50
 @styled
 def sparse_features(m: Material) -> Figure:
     """Return features of a sparse and of a dense autoencoder, and how often their latents are active."""
-    figure, axes = new_figure(12.5, 4.5, 1, 3, gridspec_kw={"width_ratios": (1, 1, 1.05)})
+    figure, axes = new_figure(12.5, 4.6, 1, 3, gridspec_kw={"width_ratios": (1, 1, 1.05)})
     edges = np.linspace(0, 1, N_BINS + 1)
     for ax, role, colour in zip(axes[0], ("sparse", "dense"), PALETTE, strict=False):
         run = m.runs[role]
