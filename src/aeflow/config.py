@@ -10,13 +10,8 @@ from typing import Any, NamedTuple
 from aeflow.errors import ConfigError
 from aeflow.modules import class_info, constant, keywords_of, path_of
 
-MODEL_KEYS = (
-    "architecture",
-    "gene_sets",
-    "condition_on",
-    "choose",
-    "training",
-)  # of a model entry; every other key goes to the class
+# every other key of a model entry goes to its class
+MODEL_KEYS = ("architecture", "gene_sets", "condition_on", "choose", "permute", "training")
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 

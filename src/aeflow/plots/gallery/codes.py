@@ -89,7 +89,7 @@ def jacobian(m: Material) -> Figure:
     right.set(xlabel=f"||J||$_F$ / spread of z [1 per {unit}]", title="In spreads of the latents")
     for ax in (left, right):
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    put_title(figure, m.title(f"How far latents move: encoder Jacobians at {len(rows):,} test rows"), m.info["origin"])
+    put_title(figure, m.title(f"How far latents move. Encoder Jacobians at {len(rows):,} test rows"), m.info["origin"])
     return figure
 
 

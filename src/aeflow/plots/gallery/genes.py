@@ -48,7 +48,7 @@ def gene_sets(m: Material) -> Figure:
     ax.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=ax, shrink=0.5, pad=0.01, extend="both")
     bar.set_label("activity [sd of normal test samples]")
-    put_title(figure, m.title(f"{run.name}: {n_sets} gene sets, {len(z)} test samples"), m.info["origin"])
+    put_title(figure, m.title(f"{n_sets} gene sets of {run.name} in {len(z)} test samples"), m.info["origin"])
     return figure
 
 
@@ -101,8 +101,8 @@ def volcano(m: Material) -> Figure:
     ax.set(xlabel=f"difference of mean residuals, anomalous minus normal [{unit}]", ylabel="-log10 q")
     figure.legend(loc="outside lower center", ncols=3, markerscale=1.6)
     n = {side: int(m.test_mask(side).sum()) for side in ("anomaly", "normal")}
-    text = f"{run.name}: genes it cannot explain in {n['anomaly']} anomalous against {n['normal']} normal test samples"
-    put_title(figure, m.title(text), m.info["origin"])
+    groups = f"{n['anomaly']} anomalous against {n['normal']} normal test samples"
+    put_title(figure, m.title(f"Genes that {run.name} cannot explain, {groups}"), m.info["origin"])
     return figure
 
 

@@ -63,7 +63,7 @@ def _reconstructions(m: Material, runs: dict[str, Run], text: str) -> Figure:
 
 def _rows(m: Material, parts: list[np.ndarray], labels: list[str], text: str) -> Figure:
     n = len(parts[0])
-    figure, axes = new_figure(0.75 * n + 1.5, 0.75 * len(parts) + 0.8)
+    figure, axes = new_figure(0.75 * n + 1.5, 0.8 * len(parts) + 0.5)
     labelled_grid(axes[0][0], np.concatenate(parts), rows=labels, n_columns=n)
     put_title(figure, m.title(text), m.info["origin"])
     return figure
@@ -80,7 +80,7 @@ def denoising(m: Material) -> Figure:
     mse = lambda x: f"MSE {(x - clean.x).square().double().mean().item():.4f}"  # noqa: E731
     parts = [x.cpu().numpy()[shown] for x in (clean.x, corrupted, denoised)]
     labels = ["clean", f"corrupted\n{mse(corrupted)}", f"denoised\n{mse(denoised)}"]
-    return _rows(m, parts, labels, f"{run.name}: {kind.replace('_', ' ')} noise, {noise:g}")
+    return _rows(m, parts, labels, f"{run.name} against {kind.replace('_', ' ')} noise of {noise:g}")
 
 
 @styled
@@ -140,5 +140,5 @@ def conditional(m: Material) -> Figure:
     figure, axes = new_figure(0.5 * N_CONDITIONAL + 1.2, 0.5 * len(levels) + 0.8)
     labelled_grid(axes[0][0], x.cpu().numpy(), rows=[str(level) for level in levels], n_columns=N_CONDITIONAL)
     axes[0][0].set_ylabel(column)
-    put_title(figure, m.title(f"{run.name}: draws for each {column}"), m.info["origin"])
+    put_title(figure, m.title(f"Draws by {run.name} for each {column}"), m.info["origin"])
     return figure

@@ -59,7 +59,7 @@ def manifold(m: Material) -> Figure:
     right.set_xticks(centres, [f"{at[i]:.1f}" for i in shown])
     right.set_yticks(centres, [f"{at[-1 - i]:.1f}" for i in shown])
     right.set(xlabel="latent 1", ylabel="latent 2", title="decoded, even in the prior's probability")
-    put_title(figure, m.title(f"{run.name}: two latents and what they decode to"), m.info["origin"])
+    put_title(figure, m.title(f"Two latents of {run.name} and what they decode to"), m.info["origin"])
     return figure
 
 
