@@ -36,10 +36,11 @@ FIGURES = {
         "roles": {"pca": "PCA", "ae": "AE"},
         "scores": False,
         "task": False,
-        "caption": "Test rows in two dimensions, coloured by class (which no model saw): two principal components "
-        "beside the bottleneck of a deep autoencoder. See whether the classes part; the neighbour accuracy "
-        "says how well, the share of rows whose five nearest neighbours in the picture vote for their "
-        "class. MSE, per variable, tells how much two numbers keep of a row.",
+        "caption": "Test rows in two dimensions, coloured by class (which no model saw), of each study with its own "
+        "mark: two principal components beside the bottleneck of a deep autoencoder. See whether the "
+        "classes part; the neighbour accuracy says how well, the share of rows whose five nearest "
+        "neighbours in the picture vote for their class. Where studies part, too, the latents hold what is "
+        "not biology. MSE, per variable, tells how much two numbers keep of a row.",
     },
     "overfitting": {
         "module": "training",

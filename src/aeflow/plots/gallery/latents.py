@@ -10,7 +10,7 @@ from aeflow.errors import DataError
 from aeflow.models.base import Batch
 from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.images import show, square, tile
-from aeflow.plots.style import PALETTE, group_styles, new_figure, put_title, styled
+from aeflow.plots.style import MARKERS, PALETTE, new_figure, put_title, styled
 
 MAX_POINTS = 1500  # more would hide one another
 N_NEIGHBOURS = 5
@@ -22,14 +22,15 @@ TAIL = 0.03  # probability beyond the outermost images of the manifold, at eithe
 def bottleneck(m: Material) -> Figure:
     """Return test rows on two principal components, and in the bottleneck of an autoencoder, coloured by class."""
     labels, column = _classes(m)
+    studies = m.test.obs["study"].astype(str).to_numpy() if "study" in m.test.obs else None
     figure, axes = new_figure(10, 5.2, 1, 2)
     for ax, role in zip(axes[0], ("pca", "ae"), strict=True):
         run = m.runs[role]
         z = _two_latents(m, run, "bottleneck")
         mse = np.square(m.reconstruct(run) - m.test.X).mean(dtype=float)
-        _scatter(ax, z, labels)
-        ax.set_title(f"{run.name}: {_neighbour_accuracy(z, labels):.0%} of neighbours' votes right, MSE {mse:.3g}")
-    _legend(figure, axes[0][0], labels)
+        _scatter(ax, z, labels, studies)
+        ax.set_title(f"{run.name}: neighbour accuracy {_neighbour_accuracy(z, labels):.0%}, MSE {mse:.3g}")
+    _legend(figure, axes[0][0])
     put_title(figure, m.title(f"Two latents, by {column}"), m.info["origin"])
     return figure
 
@@ -45,7 +46,7 @@ def manifold(m: Material) -> Figure:
     _scatter(left, _two_latents(m, run, "manifold"), labels)
     left.set_title(f"posterior means of test images, by {column}")
     left.set_aspect("equal", adjustable="datalim")
-    _legend(figure, left, labels)
+    _legend(figure, left)
 
     at = norm.ppf(np.linspace(TAIL, 1 - TAIL, N_GRID)).astype(np.float32)
     z = np.stack([np.tile(at, N_GRID), np.repeat(at[::-1], N_GRID)], axis=1)  # latent 2 grows upwards
@@ -84,25 +85,24 @@ def _neighbour_accuracy(z: np.ndarray, labels: np.ndarray) -> float:
     return float((known.predict(None) == labels).mean())
 
 
-def _scatter(ax, z: np.ndarray, labels: np.ndarray) -> None:
+def _scatter(ax, z: np.ndarray, labels: np.ndarray, studies: np.ndarray | None = None) -> None:
+    """Draw rows coloured by class, of each study with its own mark; classes of one character are their own mark."""
+    names = sorted(set(labels))
+    colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    marks = {name: f"${name}$" if len(name) == 1 else MARKERS[i // len(PALETTE)] for i, name in enumerate(names)}
     chosen = np.random.default_rng(0).permutation(len(z))[:MAX_POINTS]  # shuffled: no class covers another
-    z, labels = z[chosen], labels[chosen]
-    for name, (colour, marker) in _styles(labels).items():
-        size = 22 if marker.startswith("$") else 12
-        ax.scatter(*z[labels == name].T, s=size, alpha=0.8, color=colour, marker=marker, linewidths=0, label=name)
+    z, labels, studies = z[chosen], labels[chosen], None if studies is None else studies[chosen]
+    for name in names:
+        for i, study in enumerate([None] if studies is None else sorted(set(studies))):
+            rows = (labels == name) if study is None else (labels == name) & (studies == study)
+            mark = marks[name] if study is None else MARKERS[i]
+            size, text = (22 if mark.startswith("$") else 14), name if study is None else f"{name}, {study}"
+            style = {"color": colours[name], "marker": mark, "alpha": 0.8, "linewidths": 0, "label": text}
+            ax.scatter(*z[rows].T, s=size, **style)
     ax.set(xlabel="latent 1", ylabel="latent 2")
 
 
-def _styles(labels: np.ndarray) -> dict[str, tuple[str, str]]:
-    """Return {class: (colour, marker)}; a class named by one character is its own marker, readable without colour."""
-    names = sorted(set(labels))
-    if all(len(name) == 1 for name in names):
-        return {name: (PALETTE[i % len(PALETTE)], f"${name}$") for i, name in enumerate(names)}
-    return group_styles(names)
-
-
-def _legend(figure: Figure, ax, labels: np.ndarray) -> None:
-    if any(marker.startswith("$") for _, marker in _styles(labels).values()):
-        return  # the marks say it
+def _legend(figure: Figure, ax) -> None:
     handles, texts = ax.get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)), markerscale=1.5)
+    if any(len(text) > 1 for text in texts):  # else the marks say it
+        figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)), markerscale=1.5)

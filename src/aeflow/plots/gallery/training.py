@@ -22,13 +22,13 @@ def overfitting(m: Material) -> Figure:
         run = m.runs[role]
         drawn = [run.history["train_reconstruction"], run.history["val_reconstruction"]]
         for values, colour, style, name in zip(drawn, PALETTE, ("-", "--"), ("training", "validation"), strict=False):
-            _line(ax, run.history["epoch"], values, colour, style, f"{name} rows")
+            _line(ax, run.history["epoch"], values, colour=colour, style=style, label=f"{name} rows")
         ratio = drawn[1].iloc[-1] / drawn[0].iloc[-1]
         _mark_epoch(ax, run)
         ax.set_title(f"{run.name}, {run.info['n_latent']:,} latents\nlast epoch: validation / training = {ratio:.2f}")
     _log_if_wide(axes[0][0], list(axes[0]))
     axes[0][0].set_ylabel("reconstruction\n" + UNIT)
-    _legend(figure, axes[0][0])
+    _legend(figure, axes, ncols=3)
     n_train, n_vars = m.info["n_obs_train"], m.info["n_vars"]
     text = f"Learnt by heart? {n_train:,} training rows of {n_vars:,} variables"
     put_title(figure, m.title(text), m.info["origin"])
@@ -43,29 +43,38 @@ def loss_parts(m: Material) -> Figure:
     figure, axes = new_figure(max(4.6, 3.5 * n_columns), 3.1 * n_rows + 1, n_rows, n_columns)
     for ax, run in zip(axes.flat, m.runs.values(), strict=False):
         for split, style in (("train", "-"), ("val", "--")):
-            for name, values, colour in _parts(run.history, split):
-                _line(ax, run.history["epoch"], values, colour, style, f"{name}, {split}")
-        _mark_epoch(ax, run)
+            for name, values, look in _parts(run.history, split):
+                _line(ax, run.history["epoch"], values, style=style, label=f"{name}, {split}", **look)
+            if split == "train":
+                _mark_epoch(ax, run)
         _log_if_wide(ax, [ax])
         ax.set_title(run.name)
     for ax in axes.flat[len(m.runs) :]:
         ax.set_axis_off()
     for row in axes:
         row[0].set_ylabel(UNIT)
-    _legend(figure, axes.flat[0], ncols=n_columns)
+    _legend(figure, axes, ncols=2)
     put_title(figure, m.title("Losses and their parts"), m.info["origin"])
     return figure
 
 
-def _parts(history: pd.DataFrame, split: str) -> list[tuple[str, pd.Series, str]]:
+def _parts(history: pd.DataFrame, split: str) -> list[tuple[str, pd.Series, dict]]:
+    """Return name, values and look of what is drawn of a split; a model without penalty has one part."""
     reconstruction = history[f"{split}_reconstruction"]
     penalty = history["penalty_weight"] * history[f"{split}_penalty"]
-    parts = [("reconstruction", reconstruction, PALETTE[0]), ("weighted penalty", penalty, PALETTE[1])]
-    return [*parts, ("sum", reconstruction + penalty, PALETTE[6])]
+    parts = [
+        ("reconstruction", reconstruction, {"colour": PALETTE[0]}),
+        ("weighted penalty", penalty, {"colour": PALETTE[1]}),
+    ]
+    if not penalty.any():
+        return parts[:1]
+    # below its parts and broad, because it may lie on one of them
+    return [("sum", reconstruction + penalty, {"colour": PALETTE[6], "linewidth": 4, "alpha": 0.3}), *parts]
 
 
-def _line(ax, x, y, colour: str, style: str, label: str) -> None:
-    ax.plot(x, y, style, color=colour, marker="o" if len(x) < 3 else None, markersize=4, linewidth=1.4, label=label)
+def _line(ax, x, y, *, colour: str, style: str, label: str, linewidth: float = 1.4, alpha: float = 1) -> None:
+    marker = "o" if len(x) < 3 else None
+    ax.plot(x, y, style, color=colour, marker=marker, markersize=4, linewidth=linewidth, alpha=alpha, label=label)
 
 
 def _mark_epoch(ax, run: Run) -> None:
@@ -82,6 +91,8 @@ def _log_if_wide(ax, axes: list) -> None:
         ax.set_yscale("log")
 
 
-def _legend(figure: Figure, ax, ncols: int | None = None) -> None:
-    handles, texts = ax.get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=ncols or len(texts))
+def _legend(figure: Figure, axes: np.ndarray, ncols: int) -> None:
+    """Explain the lines of all panels once, in the order of the panel that has most."""
+    found = sorted((ax.get_legend_handles_labels() for ax in axes.flat), key=lambda pair: -len(pair[1]))
+    by_text = {text: handle for handles, texts in found for handle, text in zip(handles, texts, strict=True)}
+    figure.legend(by_text.values(), by_text.keys(), loc="outside lower center", ncols=ncols)
