@@ -43,6 +43,7 @@ SAMPLES = Table(
             "donor_id": [f"d{i // 2}" for i in range(N_SAMPLES)],
             "tissue": np.repeat(["kidney", "lung"], N_SAMPLES // 2),
             "condition": np.tile(np.repeat(["normal", "tumour"], N_SAMPLES // 4), 2),
+            "study": np.tile(np.repeat(["GTEx", "TCGA"], [6, 18]), 2),
             "split": "test",
         }
     ),

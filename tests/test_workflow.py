@@ -55,7 +55,7 @@ class Checkout:
 
     def run(self, *arguments: str, overlay: dict | None = None, ok: bool = True) -> str:
         process = self.start(*arguments, overlay=overlay)
-        output, _ = process.communicate(timeout=400)
+        output, _ = process.communicate(timeout=900)
         assert (process.returncode == 0) == ok, output[-6000:]
         return output
 
@@ -84,7 +84,7 @@ def checkout(tmp_path_factory) -> Checkout:
 
 RUNS = {
     "mnist/digit3": ("pca", "vae"),
-    "simulated/normal": ("pca", "ae", "gsae"),
+    "simulated/normal": ("pca", "ae", "ae_permuted", "gsae", "linear_ae", "cvae"),
 }
 
 
@@ -98,7 +98,11 @@ def test_everything_is_there(checkout):
                 assert (folder / file).is_file(), folder / file
             metrics = json.loads((folder / "metrics.json").read_text())
             assert any(name.endswith("/auroc") for name in metrics)
-            assert (folder / "generated.parquet").exists() == (model in ("pca", "vae"))
+            assert any(name.startswith("representation/") for name in metrics)
+            draws = pd.read_parquet(folder / "generated.parquet")
+            assert ("prior" in set(draws["sampler"])) == (model in ("pca", "vae", "cvae"))
+            assert "generation/gmm/frechet" in metrics
+            assert any(name.startswith("dilution/20/") for name in metrics) == cell.startswith("simulated")
     for dataset in ("mnist", "simulated"):
         board = pd.read_csv(results / "comparison" / dataset / "leaderboard.csv")
         assert "pca" in set(board["model"])
@@ -114,6 +118,22 @@ def test_simulated_data_are_named_so(checkout):
     assert model["origin"] == "simulated"
     board = pd.read_csv(results / "comparison/simulated/leaderboard.csv")
     assert set(board["origin"]) == {"simulated"}
+
+
+def test_exports_and_explanations_are_named(checkout):
+    """Breaks if activities, loadings or contributions cannot be traced to samples, gene sets and genes."""
+    run = checkout.folder / "results/runs/simulated/normal"
+    activity = pd.read_parquet(run / "gsae/seed0/exports/gene_set_activity.parquet")
+    assert activity.columns[0] == "sample_id" and activity.columns[2].startswith("HALLMARK_")
+    var = pd.read_parquet(checkout.folder / "results/datasets/simulated/var.parquet")
+    loadings = pd.read_parquet(run / "linear_ae/seed0/exports/loadings.parquet")
+    assert loadings["var_id"].tolist() == var["var_id"].tolist()
+    obs = pd.read_parquet(checkout.folder / "results/datasets/simulated/obs.parquet").set_index("sample_id")
+    genes = pd.read_parquet(run / "ae/seed0/contributions.parquet")
+    assert set(obs.loc[genes["sample_id"], "condition"]) == {"tumour"} and set(genes["var_id"]) <= set(var["var_id"])
+    p = pd.read_parquet(run / "ae/seed0/calibrated.parquet")
+    assert set(obs.loc[p["sample_id"], "split"]) == {"test"}
+    assert p["p:deviation/squared_error"].between(0, 1).all()
 
 
 def test_no_donor_is_in_two_splits(checkout):
@@ -146,7 +166,7 @@ def test_one_hyperparameter_plans_its_cells_only(checkout):
     for rule in ("train", "score", "evaluate"):
         assert jobs[rule] == {"dataset=simulated, view=normal, model=ae, seed=0"}, rule
     assert jobs["compare"] == {"dataset=simulated"}
-    assert not jobs.keys() & {"fetch", "simulate", "convert", "unify", "preprocess", "generate"}
+    assert not jobs.keys() & {"fetch", "simulate", "convert", "unify", "preprocess", "train_judge", "export"}
 
 
 def test_a_new_seed_plans_its_cells_only(checkout):
