@@ -31,7 +31,7 @@ def roc(m: Material) -> Figure:
         origin=m.info["origin"],
         title=m.title("Anomalies by reconstruction error"),
         control=control,
-        control_name="normal rows of two groups",
+        control_name=m.control,
     )
 
 

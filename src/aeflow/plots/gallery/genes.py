@@ -13,9 +13,11 @@ from aeflow.errors import DataError
 from aeflow.plots.gallery.material import Material
 from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled, unit_text
 
-LIMIT = 4  # sd at which the colours of the heatmap end
+LIMIT = 3  # sd at which the colours of the heatmap end
 Q, LEAST_DIFFERENCE = 0.05, 1.0  # a gene in colour: q below, mean difference above
 N_NAMED = 8  # genes named at either side
+LINE = 0.052  # height of a name, as a share of the axis
+NARROW = 0.055  # share of the columns that a group needs for a label written across
 MAX_NAME = 38  # characters of a gene set's name
 
 
@@ -32,18 +34,19 @@ def gene_sets(m: Material) -> Figure:
     z = (activity - mean) / np.where(sd > 0, sd, 1)
     z *= _direction(activity, m.test.X @ run.model.mask.cpu().numpy())
     sets = leaves_list(linkage(np.clip(z, -LIMIT, LIMIT).T, "average", metric="euclidean"))
-    groups = obs["tissue"].astype(str) + "\n" + obs["condition"].astype(str)
-    order = np.lexsort([z[:, sets[0]], obs["condition"].astype(str), obs["tissue"].astype(str)])
+    keys = [obs[column].astype(str).to_numpy() for column in ("tissue", "condition", "study")]
+    order = np.lexsort(keys[::-1])
+    groups = np.array(["\n".join(key) for key in zip(*keys, strict=True)])[order]
 
     n_sets = z.shape[1]
-    figure, axes = new_figure(11, 0.17 * n_sets + 2.2)
+    figure, axes = new_figure(11, max(4.5, 0.17 * n_sets + 2.2))
     ax = axes[0][0]
     picture = ax.imshow(
         z[order][:, sets].T, cmap="PuOr_r", vmin=-LIMIT, vmax=LIMIT, aspect="auto", interpolation="nearest"
     )
     names = [run.info["gene_sets"][i].removeprefix("HALLMARK_").replace("_", " ").lower()[:MAX_NAME] for i in sets]
     ax.set_yticks(range(n_sets), names, fontsize=7)
-    _mark_groups(ax, groups.to_numpy()[order])
+    _mark_groups(ax, groups)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=ax, shrink=0.5, pad=0.01, extend="both")
@@ -65,7 +68,10 @@ def _mark_groups(ax, groups: np.ndarray) -> None:
         ax.axvline(border - 0.5, color="black", linewidth=1)
     centres = [(a + b - 1) / 2 for a, b in itertools.pairwise(borders)]
     labels = [f"{groups[a]}\n(n = {b - a})" for a, b in itertools.pairwise(borders)]
-    ax.set_xticks(centres, labels)
+    narrow = min(b - a for a, b in itertools.pairwise(borders)) < NARROW * len(groups)
+    if narrow:
+        labels = [label.replace("\n", " ") for label in labels]
+    ax.set_xticks(centres, labels, rotation=90 if narrow else 0)
     ax.xaxis.tick_top()
 
 
@@ -128,11 +134,15 @@ def residual_test(
 
 
 def _name_genes(ax, x, y, names, genes: np.ndarray, at: float, top: float) -> None:
-    """Write the names of the surest genes in a column beside the points, joined to them by lines that do not cross."""
+    """Write the names of the surest genes in a column beside the points, each as near its height as there is room."""
     chosen = np.flatnonzero(genes)
     chosen = chosen[np.argsort(-y[chosen], kind="stable")][:N_NAMED]
-    heights = np.linspace(0.97, 0.97 - 0.06 * (len(chosen) - 1), len(chosen)) * top
+    heights: list[float] = []
+    for i in chosen:  # downwards, each below the one before
+        heights.append(min(y[i], heights[-1] - LINE * top if heights else LINE * 18 * top))
+    for k in range(len(heights)):  # upwards, none below the axis
+        heights[-1 - k] = max(heights[-1 - k], k * LINE * top)
+    side, edge = ("left", 0) if at > 0 else ("right", 1)
+    arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2, "relpos": (edge, 0.5)}
     for i, height in zip(chosen, heights, strict=True):
-        side = "left" if at > 0 else "right"
-        arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
         ax.annotate(names[i], (x[i], y[i]), (at, height), ha=side, va="center", fontsize=8, arrowprops=arrow)

@@ -42,6 +42,7 @@ class Material:
     """Runs by role, test rows, and masks of the task's groups.
 
     obs : annotations of all splits; masks (len(obs),) as in `task_rows`, {} without a task.
+    control : what the task's control compares, "" without one.
     """
 
     runs: Mapping[str, Run]
@@ -49,6 +50,7 @@ class Material:
     obs: pd.DataFrame
     masks: Mapping[str, np.ndarray]
     device: torch.device
+    control: str = ""
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -106,7 +108,9 @@ def read_material(
     }
     obs = pd.read_parquet(tables[1])
     masks = task_rows(obs, task, view, "of the gallery") if task else {}
-    return Material(found, read_table(*tables), obs, masks, device)
+    sides = [task["control"][side] for side in ("negative", "positive")] if task and "control" in task else []
+    control = " vs ".join(" ".join(str(v) for values in side.values() for v in values) for side in sides)
+    return Material(found, read_table(*tables), obs, masks, device, control)
 
 
 def draw(name: str, material: Material) -> Figure:

@@ -95,4 +95,4 @@ def _legend(figure: Figure, axes: np.ndarray, ncols: int) -> None:
     """Explain the lines of all panels once, in the order of the panel that has most."""
     found = sorted((ax.get_legend_handles_labels() for ax in axes.flat), key=lambda pair: -len(pair[1]))
     by_text = {text: handle for handles, texts in found for handle, text in zip(handles, texts, strict=True)}
-    figure.legend(by_text.values(), by_text.keys(), loc="outside lower center", ncols=ncols)
+    figure.legend(by_text.values(), by_text.keys(), loc="outside lower center", ncols=ncols, handlelength=3)
