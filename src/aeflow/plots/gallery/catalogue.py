@@ -177,10 +177,10 @@ FIGURES = {
         "scores": False,
         "task": True,
         "caption": "Activity of each gene-set node of a gene-superset autoencoder (rows, clustered) in test samples "
-        "(columns, by tissue and condition), in standard deviations of the task's normal test samples. "
-        "Nodes are turned so that more means higher expression of the set's genes. Blocks that change at a "
-        "border between normal and tumour are sets that differ; those that change with the tissue tell "
-        "organs apart.",
+        "(columns, by tissue, condition and study), in standard deviations of the task's normal test "
+        "samples. Nodes are turned so that more means higher expression of the set's genes. A block that "
+        "changes from the normals of one study to its tumours is a set that differs; one that changes "
+        "between the normals of two studies sees the study.",
     },
     "volcano": {
         "module": "genes",

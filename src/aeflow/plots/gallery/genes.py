@@ -50,7 +50,7 @@ def gene_sets(m: Material) -> Figure:
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=ax, shrink=0.5, pad=0.01, extend="both")
-    bar.set_label("activity [sd of normal test samples]")
+    bar.set_label("activity [sd of normal test samples]", labelpad=8)
     put_title(figure, m.title(f"{n_sets} gene sets of {run.name} in {len(z)} test samples"), m.info["origin"])
     return figure
 
@@ -144,5 +144,7 @@ def _name_genes(ax, x, y, names, genes: np.ndarray, at: float, top: float) -> No
         heights[-1 - k] = max(heights[-1 - k], k * LINE * top)
     side, edge = ("left", 0) if at > 0 else ("right", 1)
     arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2, "relpos": (edge, 0.5)}
+    style = {"ha": side, "va": "center", "fontsize": 8, "arrowprops": arrow}
+    style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     for i, height in zip(chosen, heights, strict=True):
-        ax.annotate(names[i], (x[i], y[i]), (at, height), ha=side, va="center", fontsize=8, arrowprops=arrow)
+        ax.annotate(names[i], (x[i], y[i]), (at, height), **style)
