@@ -121,3 +121,23 @@ def test_a_killed_choice_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     for name, fitted in (("whole", whole), ("resumed", resumed)):
         save_tensors(fitted.model.state_dict(), tmp_path / f"{name}.safetensors")
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "resumed.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "values"),
+    [
+        ("ae.AE", "n_hidden", [[8], [16, 8]]),
+        ("cae.CAE", "n_latent", [2, 6]),
+        ("ae.AE", "dropout", [0.0, 0.5]),
+        ("cae.CAE", "activation", ["tanh", "sigmoid"]),
+    ],
+)
+def test_what_shapes_a_network_can_be_chosen(tmp_path, architecture, key, values):
+    """Breaks if a trained model is asked for a width or a function that it does not have."""
+    fitted = fit_chosen(
+        lambda chosen: build(architecture, 20, chosen), {}, {key: values}, Batch(rows(256, 0)), Batch(rows(64, 1)),
+        SETTINGS, seed=3, checkpoint=lambda name: Checkpoint(tmp_path / name, "same"),
+    )  # fmt: skip
+    own = evaluate(fitted.model, rows(64, 1), 3, beta=1.0)["val_reconstruction"]
+    assert min(fitted.choice["val_reconstruction"]) == own
+    assert fitted.hyperparameters == {key: fitted.choice["chosen"]}

@@ -40,7 +40,8 @@ def fit_chosen(
     """Train a model for each value of the one hyperparameter in `choose`, and return the best on validation rows.
 
     Candidates start from the same weights draw for draw. Each is judged by its mean validation reconstruction under
-    every candidate's value in turn, so that a denoiser is not chosen for being given the least noise: lowest wins.
+    every candidate's value in turn, so that a denoiser is not chosen for being given the least noise (values that shape
+    the network: under its own): lowest wins.
     Without `choose`, the one model is trained. The same result to the byte after a kill, as `fit`.
     """
     ((key, values),) = choose.items() if choose else ((None, (None,)),)
@@ -66,6 +67,13 @@ def fit_chosen(
 
 
 def _errors(model: AbstractAutoencoder, key: str, values: Sequence, val: Batch, seed: int) -> list[float]:
+    """Return the validation reconstruction of `model` under each value, or under its own alone.
+
+    A level (decimals that the model keeps, such as noise) can be changed on a trained model; what shapes its network
+    (widths, names) cannot.
+    """
+    if key not in vars(model) or not any(isinstance(value, float) for value in values):
+        return [evaluate(model, val.x, seed, beta=1.0, covariates=val.covariates)["val_reconstruction"]]
     own, errors = getattr(model, key), []
     for value in values:
         setattr(model, key, value)
