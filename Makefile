@@ -71,9 +71,10 @@ format: setup ## rewrite the sources in the project's style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-bench: setup ## measure conversion beside pandas and zcat, and time and memory at Toil's shape (a few minutes)
+bench: setup ## measure conversion, unification at Toil's shape, and training beside its floor (some minutes)
 	@$(BIN)/python tests/bench/convert.py
 	@$(BIN)/python tests/bench/toil.py
+	@$(BIN)/python tests/bench/training.py
 
 ui: $(DB) setup ## MLflow UI on 127.0.0.1:PORT over what was logged; Ctrl-C ends it
 	@echo "MLflow UI: http://127.0.0.1:$(PORT) (ready after about 10 s, Ctrl-C ends it)"
