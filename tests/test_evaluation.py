@@ -1,4 +1,4 @@
-"""What the workflow computes of a run beside its scores: representation, challenges, calibration, paired differences."""
+"""What a run is asked beside its scores: representation, challenges, calibration, paired differences."""
 
 import numpy as np
 import pandas as pd

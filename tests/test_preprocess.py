@@ -16,6 +16,7 @@ from aeflow.table import Table
 FRACTIONS = {"train": 0.6, "val": 0.15, "test": 0.25}
 OPTIONS = {
     "split": {"by": "donor", "fractions": FRACTIONS, "stratify": ["study", "condition"]},
+    "binarise": False,
     "round": False,
     "normalise": "upper_quartile",
     "log2p1": True,
@@ -227,3 +228,27 @@ def test_log_of_a_log_is_refused():
     logged.unit = "log2_tpm1"
     with pytest.raises(ConfigError, match="unit is 'log2_tpm1'"):
         preprocess(logged, OPTIONS, NORMAL, seed=0)
+
+
+def test_static_binarisation_is_drawn_once():
+    """Breaks if the draw changes from job to job, is not in proportion to the value, or takes expression."""
+    obs = pd.DataFrame({"sample_id": [f"s{i}" for i in range(300)], "donor_id": [f"d{i}" for i in range(300)]})
+    grey = Table(np.full((300, 50), 0.3, np.float32), obs, pd.DataFrame({"var_id": range(50)}).astype(str), "intensity")
+    split = {"by": "donor", "fractions": FRACTIONS, "stratify": []}
+    plain = {"split": split, "normalise": "none", "log2p1": False, "n_top_vars": None, "scale": "none"}
+    options = OPTIONS | plain | {"binarise": True}
+    first, again = (preprocess(grey, options, {}, 4)[0].X for _ in range(2))
+    assert set(np.unique(first)) == {0.0, 1.0} and abs(first.mean() - 0.3) < 0.02
+    assert np.array_equal(first, again)
+    with pytest.raises(ConfigError, match="binarise: true, but values lie in"):
+        preprocess(cohort(), OPTIONS | {"binarise": True}, NORMAL, 0)
+
+
+def test_rounding_is_for_counts():
+    """Breaks if fractions reach a count model, or TPM are rounded."""
+    table = cohort()
+    table.X[0, 0] = 3.4
+    options = OPTIONS | {"round": True, "normalise": "none", "log2p1": False, "scale": "none", "n_top_vars": None}
+    assert (preprocess(table, options, NORMAL, 0)[0].X % 1 == 0).all()
+    with pytest.raises(ConfigError, match="unit is 'tpm', not counts"):
+        preprocess(Table(table.X, table.obs, table.var, "tpm"), options, NORMAL, 0)

@@ -49,7 +49,7 @@ def test_judge_knows_the_classes(judge):
 
 def test_good_draws_are_told_from_bad_ones(judge):
     """Breaks if a metric's direction is turned round, or draws are held against themselves."""
-    real, (good, y) = reference(), classes(300, 4)
+    real, (good, _) = reference(), classes(300, 4)
     draws = {"good": good, "bad": np.random.default_rng(0).normal(0, 3, good.shape).astype(np.float32)}
     found = draw_metrics(draws, None, real, judge, seed=0)
     for metric, higher in (("frechet", False), ("coverage", True), ("two_sample_auroc", False), ("gamma", True)):

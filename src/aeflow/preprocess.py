@@ -3,6 +3,7 @@
 Split first: all rows of a donor go to one split. Then steps run in this order; those marked * are fitted, on the
 training rows that `fit_on` allows, and applied to every row.
 
+    binarise    values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew: dynamic)
     round       to whole counts
     normalise   per observation: none | cpm | upper_quartile
     log2p1      log2(x + 1)
@@ -142,7 +143,7 @@ def preprocess(
     Parameters
     ----------
     table : a cohort, unit as the source declares it.
-    options : split, round, normalise, log2p1, correct, n_top_vars, scale (config key `datasets`).
+    options : split, binarise, round, normalise, log2p1, correct, n_top_vars, scale (config key `datasets`).
     fit_on : filter on training rows that fitted steps may see, e.g. normals only.
     seed : of the split.
     """
@@ -155,7 +156,12 @@ def preprocess(
         raise DataError(f"fit_on: {fit_on} leaves no training row")
     if options["round"] and table.unit != "counts":
         raise ConfigError(f"round: true, but the cohort's unit is {table.unit!r}, not counts")
-    X = normalise(np.rint(table.X) if options["round"] else table.X, options["normalise"])
+    X = np.rint(table.X) if options["round"] else table.X
+    if options["binarise"]:
+        if X.min() < 0 or X.max() > 1:
+            raise ConfigError(f"binarise: true, but values lie in [{X.min():g}, {X.max():g}], not in [0, 1]")
+        X = (np.random.default_rng(seed).random(X.shape, dtype=np.float32) < X).astype(np.float32)
+    X = normalise(X, options["normalise"])
     unit = table.unit
     if options["log2p1"]:
         if unit not in LOG_UNITS:

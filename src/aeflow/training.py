@@ -27,6 +27,7 @@ HISTORY = (
     "penalty_weight",
     "learning_rate",
 )
+SCHEDULES = ("constant", "cosine", "stages")
 EVAL_ROWS = 4096  # rows per forward pass without gradients: bounds memory, does not change results
 
 
@@ -42,7 +43,9 @@ class TrainingSettings:
     clip_norm : upper bound of the gradient's norm; 0 means none.
     beta : weight of the penalty; 1 makes the loss of a VAE its negative ELBO.
     warmup_epochs : epochs over which the penalty's weight rises linearly from 0 to beta.
-    schedule : of the learning rate: "constant", or "cosine" from learning_rate to 0 over max_epochs.
+    adam_eps : added to the denominator of Adam.
+    schedule : of the learning rate: "constant"; "cosine" from learning_rate to 0 over max_epochs; "stages" of 1, 3, 9,
+        .. 3^7 epochs, each stage's rate 10^(-1/7) of the one before (Burda et al. 2016, section 5: 3,280 epochs).
     pretrain_epochs : passes over the training rows for each layer before the first epoch; 0 means no pretraining.
     checkpoint_seconds : least time between two resumable states.
     """
@@ -55,6 +58,7 @@ class TrainingSettings:
     clip_norm: float = 10.0
     beta: float = 1.0
     warmup_epochs: int = 0
+    adam_eps: float = 1e-8
     schedule: str = "constant"
     pretrain_epochs: int = 0
     checkpoint_seconds: float = 10.0
@@ -180,11 +184,15 @@ class _Run:
     def __init__(
         self, model: AbstractAutoencoder, x: Tensor, covariates: Tensor | None, settings: TrainingSettings, seed: int
     ):
-        if settings.schedule not in ("constant", "cosine"):
-            raise ConfigError(f"training.schedule: {settings.schedule!r} does not exist; known: constant, cosine")
+        if settings.schedule not in SCHEDULES:
+            raise ConfigError(f"training.schedule: {settings.schedule!r} does not exist; known: {', '.join(SCHEDULES)}")
         self.model, self.x, self.c, self.settings, self.seed = model, x, covariates, settings, seed
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            eps=settings.adam_eps,
+            fused=True,
         )
         self.generator = torch.Generator(x.device).manual_seed(seed)
         self.keep_weights()
@@ -200,6 +208,9 @@ class _Run:
         settings = self.settings
         if settings.schedule == "constant":
             return settings.learning_rate
+        if settings.schedule == "stages":  # stage i ends after (3^(i + 1) - 1) / 2 epochs
+            stage = next(i for i in range(64) if epoch <= (3 ** (i + 1) - 1) // 2)
+            return settings.learning_rate * 10 ** (-stage / 7)
         return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1 + step) / settings.max_epochs))
 
     def keep_weights(self) -> None:

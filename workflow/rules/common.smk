@@ -87,7 +87,7 @@ def fit_filter(dataset):
 
 
 def preprocess_options(dataset):
-    keys = ("split", "round", "normalise", "log2p1", "correct", "n_top_vars", "scale")
+    keys = ("split", "binarise", "round", "normalise", "log2p1", "correct", "n_top_vars", "scale")
     return {key: config["datasets"][dataset][key] for key in keys}
 
 
