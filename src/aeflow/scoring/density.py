@@ -7,7 +7,7 @@ density/gmm                   -log p(z) under a Gaussian mixture fitted to stand
 
 The reconstruction part is the reconstruction probability of An & Cho (2015), Variational autoencoder based anomaly
 detection using reconstruction probability, SNU Data Mining Center; the mixture on latents follows Ghosh et al. (2020),
-From variational to deterministic autoencoders, ICLR, section 4, which takes 10 components.
+From variational to deterministic autoencoders, ICLR, section 4, which takes 10 components; here the data decide.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractDensity, Batch
-from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, in_chunks, kept
+from aeflow.scoring.forward import CHUNK, in_chunks, kept
 from aeflow.scoring.proximity import Standardised
 
-N_COMPONENTS = (1, 3, 10, 30)  # of the mixture; the Bayesian information criterion on training latents decides
+N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
+HELD_OUT = 0.1  # share of them
+MAX_ROWS = 20_000  # training latents the mixture sees
 MAX_FULL = 64  # latents; above, component covariances are diagonal,
 ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
@@ -48,21 +50,32 @@ def model_density(model: AbstractAutoencoder, rows: Batch, n_importance: int, se
 
 
 class LatentMixture:
-    """Gaussian mixture on training latents (n_reference, n_latent), standardised."""
+    """Gaussian mixture on training latents (n_reference, n_latent), standardised.
+
+    Of `N_COMPONENTS` the number is taken that makes a tenth of the training rows, held out of the fit, most probable.
+    """
 
     def __init__(self, z_reference: np.ndarray, seed: int):
         from sklearn.mixture import GaussianMixture
 
-        z = z_reference[kept(len(z_reference), MAX_REFERENCE, seed)]
+        z = z_reference[kept(len(z_reference), MAX_ROWS, seed)]
         self.space = Standardised(z)
-        z = self.space(z)
+        z = np.random.default_rng(seed).permutation(self.space(z))
+        n_held_out = int(HELD_OUT * len(z))
+        held_out, z = z[:n_held_out], z[n_held_out:]
         n, width = z.shape
         kind = "full" if width <= min(MAX_FULL, n / ROWS_PER_LATENT) else "diag"
-        shared = {"covariance_type": kind, "reg_covar": RIDGE, "random_state": seed, "max_iter": 200}
-        # a component of a handful of rows is their neighbourhood, no density
-        allowed = [k for k in N_COMPONENTS if k == 1 or n >= k * ROWS_PER_LATENT * width]
-        fits = [GaussianMixture(k, **shared).fit(z) for k in allowed]
-        self.mixture = min(fits, key=lambda fitted: fitted.bic(z))
+        shared = {"covariance_type": kind, "reg_covar": RIDGE, "random_state": seed, "max_iter": 100}
+        best = -np.inf
+        for k in N_COMPONENTS:
+            # a component of a handful of rows is their neighbourhood, no density
+            if k > 1 and n < k * ROWS_PER_LATENT * width:
+                break
+            fitted = GaussianMixture(k, **shared).fit(z)
+            score = fitted.score(held_out) if n_held_out else 0.0  # mean log-density
+            if score <= best:
+                break
+            best, self.mixture = score, fitted
 
     def neg_log_density(self, z: np.ndarray) -> np.ndarray:
         """Return -log p(z) in nats (n_obs,) of standardised latents."""
