@@ -42,3 +42,23 @@ def test_a_gpu_asked_for_where_there_is_none_is_an_error():
 
     with pytest.raises(RuntimeError, match=r"resources: gpu=1, but torch .* finds no CUDA device"):
         Job(logging.getLogger(), threads=1, gpu=1).device()
+
+
+TRAINING = """
+import sys
+import torch
+from aeflow.job import Job
+Job(None, 1, 0).device()
+from aeflow.models.build import build
+from aeflow.training import TrainingSettings, fit
+x = torch.rand(50, 8)
+fit(build("vae.VAE", 8, {}), x, x, TrainingSettings(max_epochs=2, batch_size=25), seed=0)
+print([name for name in ("torch._dynamo", "sympy", "sklearn", "matplotlib", "mlflow") if name in sys.modules])
+"""
+
+
+def test_a_training_job_imports_only_what_it_uses():
+    """Breaks if training imports a compiler, figures or tracking, seconds of every job."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    done = subprocess.run([sys.executable, "-c", TRAINING], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -27,6 +27,7 @@ class Job:
 
         torch.set_num_threads(self.threads)
         keep_freed_memory()
+        spare_compiler()
         if not self.gpu:
             return torch.device("cpu")
         if not torch.cuda.is_available():
@@ -47,6 +48,24 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(-1, 256 * 2**20)  # M_TRIM_THRESHOLD
         mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD, the largest there is
+
+
+def spare_compiler() -> None:
+    """Keep Adam from importing torch's compiler, a second of CPU time for each job, only to switch it off.
+
+    Call it before the first optimiser is made. Results are the same: step runs without gradients, as it does anyway.
+    """
+    import torch
+    from torch.optim import Adam, Optimizer
+
+    # torch wraps these in decorators that import the compiler when called; another torch may not, and is left alone
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        method = getattr(getattr(Optimizer, name), "__wrapped__", None)
+        if method is not None:
+            method.__dynamo_disable = method  # where the decorator keeps its answer
+    step = getattr(Adam.step, "__wrapped__", None)
+    if step is not None:
+        Adam.step = torch.no_grad()(step)
 
 
 def start_job(snakemake: Any) -> Job:
