@@ -31,12 +31,12 @@ SETTINGS = {"max_epochs": 1, "batch_size": BATCH, "learning_rate": LEARNING_RATE
 MEMORY = """
 import resource, sys
 import torch
-from aeflow.job import keep_freed_memory
+from aeflow.job import keep_freed_memory, spare_compiler
 from aeflow.models.build import build
 from aeflow.training import TrainingSettings, fit
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 rows, n_vars, n_hidden, n_latent, batch = map(int, sys.argv[1:])
-keep_freed_memory()
+keep_freed_memory(), spare_compiler()
 x = torch.rand(rows, n_vars)
 model = build("vae.VAE", n_vars, {"n_hidden": [n_hidden], "n_latent": n_latent, "likelihood": "gaussian"})
 before = peak()
