@@ -51,7 +51,8 @@ FIGURES = {
         "caption": "Reconstruction error of training and validation rows per epoch, of a narrow autoencoder and of an "
         "overcomplete one. Where the validation curve leaves the training curve, the model learns its "
         "training rows by heart; the dotted line is the epoch whose weights were kept. With many rows even "
-        "the wide one need not overfit: it may simply copy.",
+        "the wide one need not overfit: it may simply copy. Training values are means over an epoch whose "
+        "weights still change, so the first lie above validation.",
     },
     "sparse_features": {
         "module": "codes",
@@ -113,9 +114,9 @@ FIGURES = {
         "scores": False,
         "task": False,
         "caption": "Draws from N(0, 1) decoded by a plain and by a variational autoencoder; none was picked. Nothing "
-        "places the plain one's latents there (see their spread over its panel), so its decoder meets "
-        "points it was never trained on; the variational one is trained to be a decoder of just these "
-        "draws.",
+        "places the plain one's latents there (see their spread and correlations over its panel), so its "
+        "decoder meets points it was never trained on; the variational one is trained to be a decoder of "
+        "just these draws.",
     },
     "interpolation": {
         "module": "images",
@@ -157,7 +158,8 @@ FIGURES = {
         "caption": "The parts of the loss per epoch, means per observation: reconstruction, penalty times its weight, "
         "and their sum, which training lowers. For a variational autoencoder the sum is its negative ELBO "
         "and the penalty the divergence of posterior from prior. Parts trade off: a penalty may rise while "
-        "the sum falls. Compare within a panel, not between panels.",
+        "the sum falls. Compare within a panel, not between panels. Training values are means over an "
+        "epoch whose weights still change, so the first lie above validation.",
     },
     "roc": {
         "module": "detection",

@@ -72,18 +72,20 @@ def jacobian(m: Material) -> Figure:
     rows = np.sort(np.random.default_rng(0).permutation(m.test.n_obs)[:MAX_ROWS])
     figure, axes = new_figure(9.4, 3.9, 1, 2)
     left, right = axes[0]
-    for i, role in enumerate(("ae", "dae", "cae")):
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for role in ("ae", "dae", "cae"):
         run = m.runs[role]
         norm = jacobian_norms(run.model, m.batch(run, rows)).cpu().numpy()
         spread = np.sqrt(m.encode(run).var(0, dtype=float).sum())
-        for ax, values in ((left, norm), (right, norm / spread)):
-            label = f"{role.upper()}: {run.name}, median {np.median(values):.3g}"
-            edges = np.linspace(0, np.quantile(values, 0.995), N_BINS + 1)
-            share = np.full(len(values), 1 / len(values))
-            ax.hist(
-                np.minimum(values, edges[-1]), edges, weights=share, color=PALETTE[i], histtype="step", linewidth=1.5,
-                linestyle=("-", "--", ":")[i], label=label,
-            )  # fmt: skip
+        found[f"{role.upper()}: {run.name}"] = norm, norm / spread
+    for k, ax in enumerate((left, right)):
+        # the same bins for all, else their shares would not compare
+        edges = np.linspace(0, max(np.quantile(pair[k], 0.995) for pair in found.values()), N_BINS + 1)
+        share = np.full(len(rows), 1 / len(rows))
+        for i, (name, pair) in enumerate(found.items()):
+            style = {"color": PALETTE[i], "histtype": "step", "linewidth": 1.5, "linestyle": ("-", "--", ":")[i]}
+            label = f"{name}, median {np.median(pair[k]):.3g}"
+            ax.hist(np.minimum(pair[k], edges[-1]), edges, weights=share, label=label, **style)
     unit = "unit of x" if m.info["unit"] == "intensity" else "sd of x"
     left.set(xlabel=f"||J||$_F$ [units of z per {unit}]", ylabel="share of rows", title="As it is")
     right.set(xlabel=f"||J||$_F$ / spread of z [1 per {unit}]", title="In spreads of the latents")

@@ -93,10 +93,17 @@ def prior_draws(m: Material) -> Figure:
         with torch.no_grad():
             x = run.model.decode(z, Batch(torch.zeros(len(z), m.test.n_vars, device=m.device))).cpu().numpy()
         labelled_grid(ax, x, rows=[""] * n_rows, n_columns=n_columns)
-        sd = m.encode(run).std(0)
-        ax.set_title(f"{run.name}, {len(sd)} latents\nof test images: sd {sd.min():.2g} to {sd.max():.2g}")
+        ax.set_title(f"{run.name}, {run.info['n_latent']} latents\nof test images: {_spread(m.encode(run))}")
     put_title(figure, m.title("Draws from N(0, 1), decoded"), m.info["origin"])
     return figure
+
+
+def _spread(z: np.ndarray) -> str:
+    """Return how far latents (n_obs, n_latent) are from independent ones of unit variance."""
+    sd = z.std(0)
+    r = np.corrcoef(z[:, sd > 0].T) - np.eye(int((sd > 0).sum()))
+    largest = np.abs(r).max() if r.ndim and r.size else 0.0
+    return f"sd {sd.min():.2g} to {sd.max():.2g}, correlations up to {largest:.2f}"
 
 
 @styled
