@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
+from aeflow.evaluation.activity import activity_differences
 from aeflow.evaluation.challenge import Challenge
 from aeflow.evaluation.comparison import headline, leaderboard, pictured, ranks
-from aeflow.evaluation.latents import label_metrics, sparsity, subspace_metrics
+from aeflow.evaluation.latents import label_metrics, set_coherence, sparsity, subspace_metrics
 from aeflow.evaluation.paired import donor_intervals
 from aeflow.evaluation.run import calibrated, run_metrics
+from aeflow.evaluation.stability import stability_rows
 from aeflow.models.build import build
 from aeflow.table import Table
 
@@ -200,3 +202,42 @@ def test_injected_outliers_beside_their_floors():
     found = asked.gene_outliers(baselines=True)
     assert found["gene_outliers/z6/auprc"] == pytest.approx(found["gene_outliers/pca_of_equal_rank/z6/auprc"], abs=0.02)
     assert found["gene_outliers/z3/auprc"] > found["gene_outliers/baseline/z_score/z3/auprc"]
+
+
+def test_sets_that_lie_together():
+    """Breaks if a member's own loading makes its set look coherent, or sets are compared with themselves."""
+    rng = np.random.default_rng(0)
+    mask = np.zeros((200, 4))
+    for s in range(4):
+        mask[50 * s : 50 * s + 20, s] = 1
+    alike = rng.normal(0, 0.3, (200, 8)) + mask @ rng.normal(size=(4, 8))
+    assert set_coherence(alike, mask) > 0.95
+    assert set_coherence(rng.normal(size=(200, 8)), mask) == pytest.approx(0.5, abs=0.08)
+
+
+def test_gene_set_nodes_that_differ():
+    """Breaks if rows of one donor count as several, or the groups are mixed up."""
+    obs = sheet(600)
+    obs["split"] = "test"
+    tumour = (obs["condition"] == "tumour").to_numpy()
+    values = np.random.default_rng(0).normal(size=(600, 3)) + np.outer(tumour, [2.0, 0, 0])
+    activity = obs[["sample_id", "split"]].join(pd.DataFrame(values, columns=["UP", "SAME", "OTHER"]))
+    table = activity_differences(activity, obs, {"tumour": TASK}, VIEW)["gene_set_differences_tumour"]
+    assert table["set"].iloc[0] == "UP" and table["q"].iloc[0] < 1e-6 and table["auroc"].iloc[0] > 0.9
+    assert (table.set_index("set").loc[["SAME", "OTHER"], "q"] > 0.01).all()
+
+
+def test_stability_over_seeds():
+    """Breaks if training rows, or other views, are mixed into the comparison of seeds."""
+    obs = sheet(200)
+    z = latents(obs)
+    info = {"dataset": "x", "origin": "real", "view": "normal"}
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    runs = []
+    for model, second in (("turned", z @ turn), ("other", np.random.default_rng(2).normal(size=z.shape))):
+        for values in (z, second):
+            frame = obs[["sample_id", "split"]].join(pd.DataFrame(values, columns=["z0", "z1", "z2"]))
+            runs.append(({**info, "model": model}, frame))
+    runs.append(({**info, "model": "once"}, runs[0][1]))
+    rows = stability_rows(runs).set_index("model")["mean"]
+    assert rows["turned"] == pytest.approx(1) and rows["other"] < 0.2 and "once" not in rows

@@ -148,7 +148,7 @@ rule export:
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
-        code=code("aeflow.run_folder"),
+        code=code("aeflow.evaluation.activity", "aeflow.run_folder"),
     output:
         directory(f"{RUN}/exports"),
     log:
@@ -159,6 +159,7 @@ rule export:
         mem_mb=4000,
     params:
         view=lambda w: config["views"][w.view],
+        tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
     script:
         "../scripts/export.py"
 
@@ -196,8 +197,9 @@ rule compare:
         metrics=lambda w: runs("metrics.json", dataset=w.dataset),
         models=lambda w: runs("model.json", dataset=w.dataset),
         scores=lambda w: runs("scores.parquet", dataset=w.dataset),
+        latents=lambda w: runs("latent.parquet", dataset=w.dataset),
         obs=f"{DATASET}/obs.parquet",
-        code=code("aeflow.evaluation.comparison", "aeflow.evaluation.paired"),
+        code=code("aeflow.evaluation.comparison", "aeflow.evaluation.paired", "aeflow.evaluation.stability"),
     output:
         csv=report(
             "results/comparison/{dataset}/leaderboard.csv",

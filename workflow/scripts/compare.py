@@ -8,6 +8,7 @@ import pandas as pd
 
 from aeflow.evaluation.comparison import as_text, leaderboard, ranks
 from aeflow.evaluation.paired import donor_intervals
+from aeflow.evaluation.stability import stability_rows
 from aeflow.files import atomic_path, read_json, write_frame
 
 inputs, out = snakemake.input, snakemake.output
@@ -15,6 +16,8 @@ models = [read_json(path) for path in inputs.models]
 scores = zip(models, map(pd.read_parquet, inputs.scores), strict=True)  # one at a time: they are read lazily
 donors = donor_intervals(scores, pd.read_parquet(inputs.obs), snakemake.params.tasks)
 board = leaderboard(zip(models, map(read_json, inputs.metrics), strict=True), donors)
+stability = stability_rows(zip(models, map(pd.read_parquet, inputs.latents), strict=True))
+board = pd.concat([board, stability], ignore_index=True) if len(stability) else board
 write_frame(board, out.parquet)
 for frame, path in ((board, out.csv), (ranks(board), out.ranks)):
     with atomic_path(path) as tmp:

@@ -12,7 +12,8 @@ from aeflow.errors import DataError
 from aeflow.evaluation.dilution import SHARES, dilute, has_partner
 from aeflow.evaluation.explanation import gene_contributions, set_enrichment
 from aeflow.evaluation.gene_outliers import outlier_auprc, pca_residual, whole_value
-from aeflow.models.base import AbstractAutoencoder
+from aeflow.evaluation.latents import set_coherence
+from aeflow.models.base import AbstractAutoencoder, AbstractLinear
 from aeflow.run_folder import as_batch
 from aeflow.scores import anomaly_scores, reconstruct_all
 from aeflow.table import Table
@@ -130,6 +131,13 @@ class Challenge:
             "residual": np.take_along_axis(residual, top, 1).ravel(),
         }
         return pd.DataFrame(columns)
+
+    def coherence(self, mask: np.ndarray) -> dict[str, float]:
+        """Return representation/variables/set_auroc: are loadings of genes of one set alike? {} without loadings."""
+        if not isinstance(self.model, AbstractLinear):
+            return {}
+        loadings = self.model.loadings().cpu().numpy().astype(np.float64)
+        return {"representation/variables/set_auroc": set_coherence(loadings, mask)}
 
     def enrichment(self, mask: np.ndarray, sets: list[str]) -> pd.DataFrame:
         """Return the gene sets whose genes lead the mean contributions of anomalous rows above those of normal rows."""

@@ -145,7 +145,7 @@ HEADLINE = (
     r"dilution/(20|50)/(deviation/squared_error|proximity/knn|combined/max|baseline/.+)/auroc",
     r"gene_outliers/(baseline/z_score/)?z3/auprc",
     r"representation/(baseline/)?\w+/(logistic|mlp)/accuracy",
-    r"representation/subspace/largest_angle",
+    r"representation/(subspace/largest_angle|stability/cka|variables/set_auroc)",
     r"generation/(baseline/\w+|prior|normal|gmm|chain1000)/(frechet|coverage|gamma|control_accuracy)",
 )
 

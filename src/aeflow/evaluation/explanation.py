@@ -105,6 +105,15 @@ def set_enrichment(contribution: np.ndarray, mask: np.ndarray, set_names: Sequen
     return frame.sort_values("z", ascending=False, kind="stable").reset_index(drop=True)
 
 
+def donor_means(activity: pd.DataFrame, obs: pd.DataFrame, anomaly: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return mean activities of each donor's normal and anomalous rows, and which of them are anomalous.
+
+    activity : (n_obs, n_sets); obs : their rows, with donor_id; anomaly : (n_obs,) bool.
+    """
+    grouped = activity.groupby([obs["donor_id"].to_numpy(), anomaly]).mean()
+    return grouped.reset_index(drop=True), grouped.index.get_level_values(1).to_numpy(dtype=bool)
+
+
 def differential_activity(activity: np.ndarray, group: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     """Return which gene-set nodes differ between two groups of rows, the surest first.
 

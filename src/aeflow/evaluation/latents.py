@@ -107,3 +107,23 @@ def subspace_metrics(loadings: np.ndarray, pca_loadings: np.ndarray) -> dict[str
         "mean_squared_sine": float(np.mean(np.sin(np.radians(angles)) ** 2)),
         "direction_agreement": float(cosines.mean()),
     }
+
+
+def set_coherence(loadings: np.ndarray, mask: np.ndarray) -> float:
+    """Return how well variables of one set lie together among the loadings (n_vars, L), as a mean AUROC over sets.
+
+    For each set, variables are ranked by the cosine of their loadings to the set's mean direction, which for a member
+    leaves the member itself out; 0.5 if sets have no meaning in this space. mask : (n_vars, n_sets) of 0 and 1.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    v = loadings / np.maximum(np.linalg.norm(loadings, axis=1, keepdims=True), 1e-12)
+    found = []
+    for members in mask.T.astype(bool):
+        if not 2 <= members.sum() < len(members):
+            continue
+        mean = v[members].sum(0)
+        rest = mean - v * members[:, None]
+        cosine = (v * rest).sum(1) / np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
+        found.append(roc_auc_score(members, cosine))
+    return float(np.mean(found))
