@@ -172,10 +172,11 @@ def test_mixture_and_centroids_see_clusters():
 
 def test_combination_by_hand(monkeypatch):
     """Breaks if scores are standardised by their own rows, or the logarithm, maximum or mean is of the wrong ones."""
-    monkeypatch.setattr(combined, "KINDS", (("absent", "a"), ("density/b", "a"), ("absent",), ("zero",)))
+    monkeypatch.setattr(combined, "KINDS", (("absent", "a"), ("density/b", "a"), ("zero",), ("same",)))
     e = np.e
     calibration = {"a": np.array([1, e**2]), "density/b": np.array([-1, 3]), "zero": np.zeros(2)}  # 1 +- 1, 1 +- 2
-    scores = {"a": np.array([e**4, e]), "density/b": np.array([1, 5]), "zero": np.ones(2)}
+    calibration["same"] = np.full(2, 0.1)
+    scores = {"a": np.array([e**4, e]), "density/b": np.array([1, 5]), "zero": np.ones(2), "same": np.ones(2)}
     out = combined_scores(scores, calibration)
     assert out["combined/max"] == pytest.approx([3, 2])
     assert out["combined/mean"] == pytest.approx([1.5, 1])

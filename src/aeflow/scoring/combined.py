@@ -20,13 +20,14 @@ import numpy as np
 KINDS = (("deviation/sap", "deviation/squared_error"), ("deviation/latent_cycle",), ("density/gmm",))
 LOG_DENSITIES = "density/"
 FLOOR = 1e-3
+ROUNDING = 1e-9  # relative spread below which calibration rows are all alike
 
 
 def combined_scores(scores: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return combined/max and combined/mean (n_obs,), in standard deviations of the calibration rows.
 
     scores, calibration : the same scores of the rows asked for and of the calibration rows. A deviation that is 0 for
-    half of the calibration rows takes no part.
+    half of the calibration rows takes no part, nor does a score that is the same for all of them.
     """
     parts = []
     for names in KINDS:
@@ -39,6 +40,7 @@ def combined_scores(scores: Mapping[str, np.ndarray], calibration: Mapping[str, 
             if least <= 0:
                 continue
             values, expected = (np.log(np.maximum(v, least)) for v in (values, expected))
-        sd = expected.std()
-        parts.append((values - expected.mean()) / (sd if sd > 0 else 1))
+        mean, sd = expected.mean(), expected.std()
+        if sd > ROUNDING * abs(mean):
+            parts.append((values - mean) / sd)
     return {"combined/max": np.max(parts, axis=0), "combined/mean": np.mean(parts, axis=0)} if parts else {}
