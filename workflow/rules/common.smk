@@ -145,7 +145,8 @@ def loadings(wildcards):
     """Exported loadings of a linear model, and of PCA to hold them against."""
     if wildcards.model == "pca" or not aeflow_config.is_linear(wildcards.model, config):
         return {}
-    return {"exports": f"{RUN}/exports", "pca_exports": RUN.replace("{model}", "pca") + "/exports"}
+    exports = f"{RUN}/exports"
+    return {"exports": exports, "pca_exports": exports.replace("{model}", "pca")}
 
 
 def exported(dataset=None):
