@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from aeflow.checkpoint import Checkpoint, save_tensors
+from aeflow.errors import ConfigError
 from aeflow.models.base import AbstractAutoencoder, Batch, Losses
 from aeflow.models.build import build
 from aeflow.training import TrainingSettings, fit
@@ -172,3 +173,41 @@ def test_evaluation_sees_every_row():
     with torch.no_grad():
         expected = model.losses(Batch(x)).reconstruction.double().mean().item()
     assert evaluate(model, x, 0, beta=1.0)["val_reconstruction"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1e-2] * 13),
+        ("stages", [1e-2] + [1e-2 * 10 ** (-1 / 7)] * 3 + [1e-2 * 10 ** (-2 / 7)] * 9),
+        ("cosine", None),
+    ],
+)
+def test_learning_rate_schedules(schedule, expected):
+    """Breaks if a stage is an epoch too long, or the cosine does not end at 0."""
+    torch.manual_seed(0)
+    model = build("ae.AE", 20, {"n_latent": 3})
+    settings = TrainingSettings(max_epochs=13, patience=13, learning_rate=1e-2, schedule=schedule, batch_size=32)
+    rates = fit(model, data(64), data(64, 1), settings, seed=0)[0]["learning_rate"].tolist()
+    if expected:
+        assert rates == pytest.approx(expected)
+    else:
+        assert rates[0] > 0.98e-2 and rates == sorted(rates, reverse=True) and rates[-1] < 5e-4
+
+
+def test_unknown_schedule_is_named():
+    """Breaks if a misspelt schedule trains at a constant rate."""
+    with pytest.raises(ConfigError, match="'cosin' does not exist"):
+        fit(build("ae.AE", 20, {"n_latent": 3}), data(), data(), TrainingSettings(schedule="cosin"), seed=0)
+
+
+def test_models_without_layers_refuse_pretraining():
+    """Breaks if pretraining is skipped silently where there is nothing to pretrain."""
+    with pytest.raises(ConfigError, match="LinearAE has no mirrored layers"):
+        fit(
+            build("linear_ae.LinearAE", 20, {"n_latent": 3}),
+            data(),
+            data(),
+            TrainingSettings(pretrain_epochs=1),
+            seed=0,
+        )
