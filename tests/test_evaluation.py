@@ -170,12 +170,13 @@ def challenge(seed: int = 0, raised: float = 4.0) -> tuple[Challenge, np.ndarray
     var = pd.DataFrame({"var_id": [f"g{j}" for j in range(60)], "centre": 6.0, "scale": 1.0})
     table = Table(x.astype(np.float32), obs, var, "standardised")
     train = table.select(rows=((obs["split"] == "train") & (obs["condition"] == "normal")).to_numpy())
+    val = table.select(rows=((obs["split"] == "val") & (obs["condition"] == "normal")).to_numpy())
     test = table.select(rows=(obs["split"] == "test").to_numpy())
     model = build("pca.PCA", 60, {"n_latent": 3})
     model.solve(torch.from_numpy(train.X))
     mask = np.zeros((60, 3))
     mask[:10, 0] = mask[20:30, 1] = mask[40:55, 2] = 1
-    return Challenge(model, {}, train, test, TASK, VIEW, seed), mask
+    return Challenge(model, {}, train, val, test, TASK, VIEW, seed), mask
 
 
 def test_dilution_gets_harder():

@@ -57,6 +57,7 @@ rule generate:
 rule challenge:
     input:
         X_train=f"{DATASET}/X_train.parquet",
+        X_val=f"{DATASET}/X_val.parquet",
         X_test=f"{DATASET}/X_test.parquet",
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",

@@ -12,9 +12,10 @@ from aeflow.run_folder import gene_mask, read_view
 inputs, params, out = snakemake.input, snakemake.params, snakemake.output
 device, info = job.device(), read_json(inputs.model)
 model = load_model(inputs.weights, inputs.model, device)
-train = read_view(inputs.X_train, inputs.obs, inputs.var, params.view)
+train, val = (read_view(X, inputs.obs, inputs.var, params.view) for X in (inputs.X_train, inputs.X_val))
 test = read_view(inputs.X_test, inputs.obs, inputs.var, {})
-challenge = Challenge(model, info["covariates"], train, test, params.task, params.view, int(snakemake.wildcards.seed))
+rows, seed = (train, val, test), int(snakemake.wildcards.seed)
+challenge = Challenge(model, info["covariates"], *rows, params.task, params.view, seed)
 metrics = challenge.dilution(params.n_importance) | challenge.gene_outliers(info["model"] == "pca")
 mask, described = gene_mask(inputs.gene_sets, train.var, params.min_genes)
 metrics |= challenge.coherence(mask.numpy())

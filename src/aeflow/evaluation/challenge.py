@@ -26,7 +26,8 @@ TOP_GENES = 50  # per sample, in contributions.parquet
 class Challenge:
     """A trained model, its training rows and the test rows of a task.
 
-    train : training rows of the run's view; test : all test rows; task : config entry with normal and anomaly.
+    train, val : training and validation rows of the run's view, the latter for combined scores; test : all test rows;
+    task : config entry with normal and anomaly.
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Challenge:
         model: AbstractAutoencoder,
         codes: dict[str, Any],
         train: Table,
+        val: Table,
         test: Table,
         task: dict[str, Any],
         view: dict[str, list],
         seed: int,
     ):
-        self.model, self.codes, self.train, self.seed = model, codes, train, seed
+        self.model, self.codes, self.train, self.val, self.seed = model, codes, train, val, seed
         self.device = next(iter(model.state_dict().values())).device
         normal = rows_of(test.obs, task.get("normal", view), "task, normal")
         if task["anomaly"] == "outside_view":
@@ -73,11 +75,8 @@ class Challenge:
         rows = np.concatenate([normal.X[mixed.negatives], mixed.X])
         obs = pd.concat([normal.obs.iloc[mixed.negatives], normal.obs.iloc[mixed.partner]], ignore_index=True)
         table = Table(rows.astype(np.float32), obs, self.train.var, self.train.unit)
-        found = anomaly_scores(
-            *(self.model, as_batch(self.train, self.codes, self.device), as_batch(table, self.codes, self.device)),
-            n_importance=n_importance,
-            seed=self.seed,
-        )
+        train, diluted, val = (as_batch(t, self.codes, self.device) for t in (self.train, table, self.val))
+        found = anomaly_scores(self.model, train, diluted, n_importance=n_importance, seed=self.seed, calibration=val)
         n, out = len(mixed.negatives), {"dilution/n_tumours": int(has.sum())}
         for share in SHARES:
             positive = np.concatenate([np.zeros(n, bool), mixed.share == share])
