@@ -144,6 +144,8 @@ def test_catalogue_entries_exist_and_are_explained(name):
     about = FIGURES[name]
     assert inspect.isfunction(getattr(import_module(f"aeflow.plots.gallery.{about['module']}"), name))
     assert len(about["caption"]) > 150
+    core = pytest.importorskip("docutils.core")  # the report reads captions as reStructuredText
+    core.publish_parts(about["caption"], writer="html", settings_overrides={"halt_level": 2})
     bases = Path(path_of("aeflow.models.base")).read_text()
     for needed in filter(None, about["roles"].values()):
         architecture = ENTRIES[needed][0]

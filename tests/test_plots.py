@@ -364,7 +364,12 @@ def test_report_captions_render(path):
     }
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)  # as Snakemake's
     text = environment.from_string(path.read_text()).render(
-        snakemake=SimpleNamespace(wildcards=wildcards, config=config)
+        snakemake=SimpleNamespace(
+            wildcards=wildcards,
+            config=config,
+            params=SimpleNamespace(caption="What to see."),
+            input=SimpleNamespace(models=["results/runs/expression_a/normal/vae/seed0/model.json"]),
+        )
     )
     html = core.publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["html_body"]
     assert "expression_a" in html and "{{" not in html
