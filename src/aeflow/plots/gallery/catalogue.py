@@ -84,7 +84,8 @@ FIGURES = {
         "caption": "How far the latents move when a test row moves a little: Frobenius norm of the encoder's "
         "Jacobian, one value per row. Left as it is, which a model lowers by merely shrinking its latents; "
         "right divided by the spread of the latents, which it cannot. A contractive autoencoder is "
-        "penalised by this norm, a denoising one lowers it indirectly.",
+        "penalised by this norm, a denoising one lowers it indirectly. One layer without activation has "
+        "the same Jacobian at every row: a single bar.",
     },
     "manifold": {
         "module": "latents",
