@@ -8,6 +8,7 @@ import pytest
 
 from aeflow.covariates import encode_covariates, fit_codes, n_covariates
 from aeflow.errors import DataError
+from aeflow.files import read_json, write_json
 
 TRAIN = pd.DataFrame(
     {
@@ -95,3 +96,14 @@ def test_codes_survive_json():
     codes = fit_codes(TRAIN, ["tissue", "digit", "male", "age"])
     loaded = json.loads(json.dumps(codes))
     assert np.array_equal(encode_covariates(TRAIN, codes), encode_covariates(TRAIN, loaded))
+
+
+def test_codes_survive_their_file(tmp_path):
+    """Breaks if a model is scored with its covariates in another order than it was trained with."""
+    obs = pd.DataFrame(
+        {"tissue": ["liver", "lung", "liver"], "study": ["TCGA", "GTEx", "GTEx"], "age": [1.0, 2.0, 6.0]}
+    )
+    codes = fit_codes(obs, ["tissue", "study", "age"])
+    write_json({"covariates": codes}, tmp_path / "model.json")
+    again = read_json(tmp_path / "model.json")["covariates"]
+    assert np.array_equal(encode_covariates(obs, codes), encode_covariates(obs, again))

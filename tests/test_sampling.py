@@ -12,7 +12,7 @@ from aeflow.judge import Judge, judged, train_judge
 from aeflow.models.base import Batch
 from aeflow.models.build import build
 from aeflow.run_folder import as_batch, draw_frame, given_rows, permuted, read_draws
-from aeflow.sampling import decode_all, draw_all, mixture_draws
+from aeflow.sampling import conditional_mixture_draws, decode_all, draw_all, mixture_draws
 from aeflow.table import Table
 from aeflow.training import TrainingSettings, fit
 
@@ -184,3 +184,13 @@ def test_batches_carry_covariates():
     batch = as_batch(rows, {"tissue": {"levels": ["t0", "t1", "t2"]}}, torch.device("cpu"))
     assert [f"t{i}" for i in batch.covariates.argmax(1).tolist()] == rows.obs["tissue"].tolist()
     assert as_batch(rows, {}, torch.device("cpu")).covariates is None
+
+
+def test_mixture_of_a_conditional_model_follows_its_classes():
+    """Breaks if latents of one class are decoded as another's."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    z = (np.array([[-8.0, 0], [0, 0], [8, 0]])[y] + rng.normal(0, 0.3, (600, 2))).astype(np.float32)
+    c = torch.eye(3)
+    draws = conditional_mixture_draws(z, c[y], c[[0] * 50 + [2] * 50], 100, 2, 0)
+    assert np.allclose(draws[:50, 0], -8, atol=2) and np.allclose(draws[50:, 0], 8, atol=2)

@@ -32,12 +32,15 @@ def fit_codes(obs: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
 def encode_covariates(obs: pd.DataFrame, codes: dict[str, Any]) -> np.ndarray | None:
     """Return (n_obs, n_covariates) float32, or None where there are no codes.
 
+    Columns are in alphabetical order, whatever the order of `codes`: JSON files sort their keys, so codes that come
+    back from model.json are ordered otherwise than those a model was trained with.
+
     Raises DataError, naming column and value, for a class that the codes do not have, and for missing values.
     """
     if not codes:
         return None
     parts = []
-    for column, code in codes.items():
+    for column, code in sorted(codes.items()):
         values = _complete(obs, column)
         if "levels" not in code:
             parts.append(((values.to_numpy(float) - code["mean"]) / code["sd"])[:, None])

@@ -2,7 +2,8 @@
 
 prior      the model's own p(x), where it has one: z ~ p(z) for latent models, a chain for walkback autoencoders.
 normal     decoding z ~ N(0, I) by a model whose latents nothing pulls towards that: what a plain autoencoder cannot do.
-gmm        decoding draws from a Gaussian mixture fitted to training latents (Ghosh et al. 2020, arXiv:1903.12436).
+gmm        decoding draws from a Gaussian mixture fitted to training latents (Ghosh et al. 2020, arXiv:1903.12436);
+           conditional models: to latents less their class mean, which is added for the class of each draw.
 posterior  decoding z ~ q(z | x) of random training rows: variations of what was seen, an upper bound on fidelity.
 """
 
@@ -42,7 +43,9 @@ def draw_all(
         if not isinstance(model, AbstractGenerative):
             z = standard_normal((n_draws, model.n_latent), given.x, generator)
             draws["normal"] = decode_all(model, z, given)
-        z = mixture_draws(encode_all(model, train), n_draws, n_components, seed)
+        z = conditional_mixture_draws(
+            encode_all(model, train), train.covariates, given.covariates, n_draws, n_components, seed
+        )
         draws["gmm"] = decode_all(model, torch.from_numpy(z).to(given.x), given)
         if isinstance(model, AbstractPosterior):
             mu, logvar = model.latent_distribution(given)
@@ -61,6 +64,24 @@ def decode_all(model: AbstractAutoencoder, z: Tensor, given: Batch) -> Tensor:
         return model.decode(z[at], Batch(given.x[at], None, c))
 
     return in_chunks(decode, Batch(rows))
+
+
+def conditional_mixture_draws(
+    z_train: np.ndarray, c_train: Tensor | None, c_given: Tensor | None, n_draws: int, n_components: int, seed: int
+) -> np.ndarray:
+    """Return (n_draws, L) float32 from a mixture fitted to z_train (n_obs, L), moved to the class mean of each draw.
+
+    Classes are the distinct rows of c_train (n_obs, C); nothing makes the latents of a conditional model the same in
+    all of them. Without covariates the mixture is that of all rows.
+    """
+    if c_train is None:
+        return mixture_draws(z_train, n_draws, n_components, seed)
+    classes, of_train = np.unique(c_train.cpu().numpy(), axis=0, return_inverse=True)
+    means = np.stack([z_train[of_train.ravel() == i].mean(0) for i in range(len(classes))])
+    position = {row.tobytes(): i for i, row in enumerate(classes)}
+    of_draws = np.array([position[row.tobytes()] for row in c_given.cpu().numpy()])
+    around = mixture_draws(z_train - means[of_train.ravel()], n_draws, n_components, seed)
+    return (around + means[of_draws]).astype(np.float32)
 
 
 def mixture_draws(z_train: np.ndarray, n_draws: int, n_components: int, seed: int) -> np.ndarray:
