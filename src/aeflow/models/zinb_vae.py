@@ -6,7 +6,7 @@ z ~ N(0, I),  l = library size,  rho = softmax(f(z, s)),  x_j ~ Poisson(l rho_j)
 Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, Nature Methods 15, 1053; s are batch
 covariates, in the decoder and, with `encode_covariates`, in the encoder.
 Differs from the paper: l is the observed sum unless `library: latent`; m, v are those of all training rows, not of each
-batch; no batch norm.
+batch; the encoder sees log1p(x) standardised by the training rows, in the place of scVI's batch norm.
 """
 
 from __future__ import annotations
@@ -70,15 +70,17 @@ class ZINBVAE(
         self.zero = networks.head(width, n_vars, None) if likelihood == "zinb" else None
         self.log_theta = None if likelihood == "poisson" else nn.Parameter(torch.zeros(n_vars))
         self.register_buffer("library_prior", torch.tensor([0.0, 1.0]))  # mean and variance of log l
-        self.register_buffer(
-            "reference", torch.zeros(n_covariates)
-        )  # the batch that corrected expression is decoded to
+        self.register_buffer("reference", torch.zeros(n_covariates))  # the batch corrected expression is decoded to
+        self.register_buffer("centre", torch.zeros(n_vars))  # of log1p(x), by training rows
+        self.register_buffer("scale", torch.ones(n_vars))
 
     def check_support(self, x: Tensor) -> None:
         check_counts("zinb_vae", x)
 
     def prepare(self, x: Tensor, covariates: Tensor | None) -> None:
-        log_l = x.sum(1, dtype=torch.float64).clamp(min=1).log()
+        log_l, log_x = x.sum(1, dtype=torch.float64).clamp(min=1).log(), torch.log1p(x)
+        sd = log_x.std(0, correction=0)
+        self.centre.copy_(log_x.mean(0)), self.scale.copy_(torch.where(sd > 1e-6, sd, 1.0))
         self.library_prior.copy_(torch.stack([log_l.mean(), log_l.var(correction=0).clamp(min=1e-4)]))
         with torch.no_grad():  # start from the training shares: without it the first epochs only find the bias
             self.share[-1].bias.copy_((x.sum(0, dtype=torch.float64) + 1).log())
@@ -87,12 +89,11 @@ class ZINBVAE(
             self.reference.copy_(rows[n.argmax()])
 
     def given(self, h: Tensor, covariates: Tensor | None) -> Tensor:
-        """Return h beside the covariates, where the model has some."""
         return torch.cat([h, covariates], 1) if len(self.reference) else h
 
     def posteriors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return mu, logvar of z (B, L) and of log l (B, 1); an observed l is its mu, and its logvar says nothing."""
-        x = torch.log1p(batch.x)
+        x = (torch.log1p(batch.x) - self.centre) / self.scale
         x = self.given(x, batch.covariates) if self.encode_covariates else x
         mu, logvar = self.posterior(self.trunk(x)).chunk(2, dim=1)
         mu_l = batch.x.sum(1, keepdim=True).clamp(min=1).log()
