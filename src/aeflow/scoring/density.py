@@ -21,7 +21,7 @@ from aeflow.scoring.proximity import Standardised
 
 N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
 HELD_OUT = 0.1  # share of them
-MAX_ROWS = 20_000  # training latents the mixture sees
+MAX_ROWS = 8_000  # training latents the mixture sees: a fit of 100 Gaussians takes a minute on more
 MAX_FULL = 64  # latents; above, component covariances are diagonal,
 ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
