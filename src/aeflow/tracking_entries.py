@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
+from aeflow.evaluation.comparison import headline
 from aeflow.files import read_json
 
 LAYOUT = 1  # part of every content hash: raise it when what is logged changes, and old runs are superseded
@@ -119,7 +120,9 @@ def _summary(cells: list[_Cell], board: pd.DataFrame | None) -> Entry:
     if len(verdicts):
         counts = verdicts.value_counts().sort_index()
         tags["verdict"] = "; ".join(f"{verdict}: {n} of {len(verdicts)} metrics" for verdict, n in counts.items())
-    tags["mlflow.note.content"] = _note(first["origin"], sorted(cells[0].final), metrics, rows)
+    tags["mlflow.note.content"] = _note(
+        first["origin"], headline(cells[0].final) or sorted(cells[0].final), metrics, rows
+    )
     content = [cell.entry.content_hash for cell in cells] + [rows.to_json(orient="records", double_precision=15)]
     return Entry(
         experiment=first["dataset"],

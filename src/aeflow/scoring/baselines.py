@@ -15,11 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from aeflow.models.base import Batch
-from aeflow.scoring.forward import CHUNK, kept
+from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, kept
 from aeflow.scoring.proximity import K_NEIGHBOURS
 
 NU = 0.1
-MAX_SVM_ROWS = 5000
+MAX_SVM_ROWS = 2000
 
 
 def distance_to_mean(reference: Batch, rows: Batch) -> np.ndarray:
@@ -34,7 +34,9 @@ def raw_input_scores(reference: Batch, rows: Batch, seed: int) -> dict[str, np.n
     from sklearn.svm import OneClassSVM
 
     train, x = reference.x.cpu().numpy(), rows.x.cpu().numpy()
-    search = NearestNeighbors(n_neighbors=min(K_NEIGHBOURS, len(train))).fit(train)
+    search = NearestNeighbors(n_neighbors=min(K_NEIGHBOURS, len(train))).fit(
+        train[kept(len(train), MAX_REFERENCE, seed)]
+    )
     forest = IsolationForest(random_state=seed).fit(train)
     svm = OneClassSVM(nu=NU).fit(train[kept(len(train), MAX_SVM_ROWS, seed)])
     by = {
