@@ -547,9 +547,9 @@ def test_dispersion_by_moments():
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_one_step_of_walkback_is_a_denoising_autoencoder(likelihood):
-    """Breaks if n_walkback: 1 walks at all, corrupts its target, or draws what it does not need."""
-    model = made("gdae.GDAE", 12, n_latent=8, likelihood=likelihood, n_walkback=1, noise=0.3)
+def test_no_walkback_is_a_denoising_autoencoder(likelihood):
+    """Breaks if walkback: 0 walks at all, corrupts its target, or draws what it does not need."""
+    model = made("gdae.GDAE", 12, n_latent=8, likelihood=likelihood, walkback=0.0, noise=0.3)
     x = torch.rand(6, 12, generator=generator(1))
     rng = generator(2)
     if likelihood == "bernoulli":
@@ -561,16 +561,36 @@ def test_one_step_of_walkback_is_a_denoising_autoencoder(likelihood):
 
 
 def test_walkback_targets_the_first_state_from_every_step():
-    """Breaks if later steps are trained towards their own last state: an untrained chain would then follow itself."""
-    model = made("gdae.GDAE", 12, n_latent=8, n_walkback=3, noise=0.3)
+    """Breaks if later steps are trained towards their own last state, or rows lose track of whose chain they are."""
+    model = made("gdae.GDAE", 12, n_latent=8, walkback=0.6, noise=0.3)
     x = (torch.rand(6, 12, generator=generator(1)) > 0.5).float()
-    rng, state, parts = generator(2), None, []
+    rng, total, going = generator(2), [0.0] * 6, list(range(6))
     state = torch.bernoulli(x, generator=rng)
-    for _ in range(3):
+    while going:
         out = model.decoder(model.encoder(corrupt(state, "salt_and_pepper", 0.3, rng)))
-        parts.append(bernoulli_nll(x, out))
-        state = torch.bernoulli(torch.sigmoid(out.detach()), generator=rng)
-    assert torch.allclose(model.losses(Batch(x, generator(2))).reconstruction, sum(parts) / 3)
+        for place, row in enumerate(going):
+            total[row] = total[row] + bernoulli_nll(x[row : row + 1], out[place : place + 1])[0]
+        on = torch.rand(len(going), generator=rng) < 0.6
+        going = [row for row, goes in zip(going, on, strict=True) if goes]
+        state = torch.bernoulli(torch.sigmoid(out.detach()[on]), generator=rng)
+    assert torch.allclose(model.losses(Batch(x, generator(2))).reconstruction, 0.4 * torch.stack(total))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 0.8])
+def test_chains_of_walkback_have_a_geometric_length(p):
+    """Breaks if all rows stop together, or the number of steps is off: its mean is 1 / (1 - p)."""
+    model = made("gdae.GDAE", 4, n_latent=2, walkback=p)
+    seen = []
+    model.encoder.register_forward_hook(lambda module, args, out: seen.append(len(out)))
+    with torch.no_grad():
+        model.losses(Batch(torch.rand(20_000, 4, generator=generator()), generator(1)))
+    assert sum(seen) / 20_000 == pytest.approx(1 / (1 - p), rel=0.03)
+    assert all(later == pytest.approx(p * before, abs=400) for before, later in zip(seen, seen[1:], strict=False))
+
+
+def test_endless_walkback_is_refused():
+    with pytest.raises(ValueError, match="gdae: walkback 1.0 is not a probability below 1"):
+        made("gdae.GDAE", 4, walkback=1.0)
 
 
 def test_binary_chains_stay_binary():

@@ -23,11 +23,15 @@ def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     For grey x in [0, 1] this is the expectation of the binary likelihood over b_j ~ Bernoulli(x_j), because it is
     linear in x: the objective of dynamic binarisation without its sampling noise.
     """
+    if not torch.is_grad_enabled():  # a third of the time of torch's own, which is the faster one with its gradient
+        return F.softplus(logits).sum(-1) - (x * logits).sum(-1)
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
 
 
 def gaussian_nll(x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """Return -sum_j log N(x_j; mu_j, exp(logvar_j)) in nats."""
+    """Return -sum_j log N(x_j; mu_j, exp(logvar_j)) in nats; logvar (D,) or as mu."""
+    if logvar.ndim == 1:  # the same for every row: one pass over the data less
+        return 0.5 * ((x - mu).square() @ (-logvar).exp() + (LOG_2PI + logvar).sum())
     return 0.5 * (LOG_2PI + logvar + (x - mu).square() * (-logvar).exp()).sum(-1)
 
 

@@ -1,12 +1,12 @@
 """Generalised denoising autoencoder: a Markov chain whose steps corrupt and denoise, trained with walkback.
 
-x~_t ~ C(x~ | x_t-1),  x_t ~ P(X | x~_t),  loss = mean over t of -log P(X = x_0 | x~_t).
+x~_t ~ C(x~ | x_t-1),  x_t ~ P(X | x~_t),  loss = (1 - p) sum_{t=1..T} -log P(X = x_0 | x~_t),  T ~ Geometric(1 - p).
 
 Walkback trains on the corrupted states of a chain that walks away from x_0, so that spurious modes the chain would
 fall into are pulled back to the data: Bengio et al. (2013), Generalized denoising auto-encoders as generative models,
-arXiv:1305.6663, theorem 1 and algorithm 1.
-Differs from the paper: a fixed number of steps instead of a geometric one; C adds salt and pepper to binary states
-and Gaussian noise to continuous ones; P is Bernoulli or Gaussian with one learnt variance per variable.
+arXiv:1305.6663, theorem 1 and algorithm 1, where p = 0.5. E[T] = 1 / (1 - p): the loss is that of an average pair.
+Differs from the paper: C adds salt and pepper to binary states and Gaussian noise to continuous ones; P is Bernoulli
+or Gaussian with one learnt variance per variable.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from aeflow.models.base import (
 
 
 class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, AbstractPrepared):
-    """One wide hidden layer, P(X | x~) read off it; n_walkback = 1 trains a plain denoising autoencoder.
+    """One wide hidden layer, P(X | x~) read off it.
 
+    walkback : p, the probability that a row's chain goes on after a step; 0 trains a plain denoising autoencoder.
     noise : share of values set to 0 or 1 (bernoulli), or standard deviation in units of x (gaussian).
     n_generate : steps of the chain before a draw is taken; it starts from the training mean.
     """
@@ -43,16 +44,16 @@ class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, Abstrac
         n_latent: int = 500,
         activation: str = "sigmoid",
         likelihood: str = "bernoulli",
-        noise: float = 0.4,
-        n_walkback: int = 5,
+        noise: float = 0.3,
+        walkback: float = 0.5,
         n_generate: int = 200,
     ):
         super().__init__()
         check_choice("gdae", "likelihood", likelihood, ("bernoulli", "gaussian"))
-        if n_walkback < 1:
-            raise ValueError(f"gdae: n_walkback {n_walkback} is less than 1 step")
+        if not 0 <= walkback < 1:
+            raise ValueError(f"gdae: walkback {walkback} is not a probability below 1: a chain would never end")
         self.n_latent, self.likelihood = n_latent, likelihood
-        self.noise, self.n_walkback, self.n_generate = noise, n_walkback, n_generate
+        self.noise, self.walkback, self.n_generate = noise, walkback, n_generate
         self.corruption = "salt_and_pepper" if likelihood == "bernoulli" else "gaussian"
         check_corruption("gdae", self.corruption, noise)
         self.encoder = nn.Sequential(nn.Linear(n_vars, n_latent), new_activation(activation))
@@ -86,20 +87,26 @@ class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, Abstrac
             return torch.bernoulli(torch.sigmoid(out), generator=generator)
         return out + (0.5 * self.logvar).exp() * standard_normal(tuple(out.shape), out, generator)
 
+    def nll(self, x: Tensor, out: Tensor) -> Tensor:
+        """Return -log P(X = x | x~) in nats (B,) of the decoder's output (B, D)."""
+        return bernoulli_nll(x, out) if self.likelihood == "bernoulli" else gaussian_nll(x, out, self.logvar)
+
     def losses(self, batch: Batch) -> Losses:
-        state, parts = batch.x, []
+        target = state = batch.x
         if self.likelihood == "bernoulli":  # states of the chain are binary, so its first one is, too
             state = torch.bernoulli(state, generator=batch.generator)
-        for step in range(self.n_walkback):
+        rows = torch.arange(len(target), device=target.device)  # whose chains go on
+        total = torch.zeros(len(target), dtype=target.dtype, device=target.device)
+        while len(rows):
             out = self.decoder(self.encoder(corrupt(state, self.corruption, self.noise, batch.generator)))
-            if self.likelihood == "bernoulli":
-                parts.append(bernoulli_nll(batch.x, out))
-            else:
-                parts.append(gaussian_nll(batch.x, out, self.logvar))
-            if step < self.n_walkback - 1:
-                state = self.draw(out.detach(), batch.generator)
-        nll = torch.stack(parts).mean(0)
-        return Losses(nll, torch.zeros_like(nll))
+            total = total.index_add(0, rows, self.nll(target, out))
+            if not self.walkback:
+                break
+            draws = torch.rand(len(rows), generator=batch.generator, device=target.device)
+            on = (draws < self.walkback).nonzero()[:, 0]
+            state = self.draw(out.detach().index_select(0, on), batch.generator)
+            rows, target = rows.index_select(0, on), target.index_select(0, on)
+        return Losses((1 - self.walkback) * total, torch.zeros_like(total))
 
     def step(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         out = self.decoder(self.encoder(corrupt(x, self.corruption, self.noise, generator)))

@@ -1,7 +1,7 @@
 """Density: how improbable an observation is, in nats.
 
 density/neg_log_likelihood    -log p(x): exact, or importance-weighted with `n_importance` draws
-density/elbo                  -ELBO(x), the mean of `n_importance` passes
+density/elbo                  -ELBO(x), the mean of `n_importance` passes, of `MAX_PASSES` at most
 deviation/neg_log_likelihood  -E_{q(z|x)} log p(x|z), the ELBO's reconstruction part over the same passes
 density/gmm                   -log p(z) under a Gaussian mixture fitted to standardised training latents
 
@@ -19,6 +19,7 @@ from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Abstract
 from aeflow.scoring.forward import CHUNK, in_chunks, kept
 from aeflow.scoring.proximity import Standardised
 
+MAX_PASSES = 64  # a mean needs no more; a likelihood does: its draws are weighted
 N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
 HELD_OUT = 0.1  # share of them
 MAX_ROWS = 8_000  # training latents the mixture sees: a fit of 100 Gaussians takes a minute on more
@@ -38,9 +39,11 @@ def model_density(model: AbstractAutoencoder, rows: Batch, n_importance: int, se
         return scores
     given = rows._replace(generator=torch.Generator(rows.x.device).manual_seed(seed))
 
+    n_passes = min(n_importance, MAX_PASSES)
+
     def mean_losses(batch: Batch) -> torch.Tensor:
-        passes = (torch.stack(model.losses(batch), 1).double() for _ in range(n_importance))
-        return sum(passes) / n_importance  # (B, 2)
+        passes = (torch.stack(model.losses(batch), 1).double() for _ in range(n_passes))
+        return sum(passes) / n_passes  # (B, 2)
 
     reconstruction, penalty = in_chunks(mean_losses, given).cpu().numpy().T
     scores["density/elbo"] = reconstruction + penalty
