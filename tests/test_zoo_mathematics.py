@@ -1,6 +1,7 @@
 """The mathematics of each model against closed forms, automatic Jacobians, brute force, or data of known structure."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -585,11 +586,11 @@ def test_chains_of_walkback_have_a_geometric_length(p):
     with torch.no_grad():
         model.losses(Batch(torch.rand(20_000, 4, generator=generator()), generator(1)))
     assert sum(seen) / 20_000 == pytest.approx(1 / (1 - p), rel=0.03)
-    assert all(later == pytest.approx(p * before, abs=400) for before, later in zip(seen, seen[1:], strict=False))
+    assert all(later == pytest.approx(p * before, abs=400) for before, later in pairwise(seen))
 
 
 def test_endless_walkback_is_refused():
-    with pytest.raises(ValueError, match="gdae: walkback 1.0 is not a probability below 1"):
+    with pytest.raises(ValueError, match=r"gdae: walkback 1\.0 is not a probability below 1"):
         made("gdae.GDAE", 4, walkback=1.0)
 
 

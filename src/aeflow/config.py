@@ -64,6 +64,11 @@ def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, An
     return {n: t for n, t in config["tasks"].items() if dataset in t["datasets"] and view in t["views"]}
 
 
+def scores_validation_anomalies(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
+    """Return whether runs score validation rows outside their view, too: a task chooses its score by them."""
+    return any(task["choose_score"] for task in tasks_of(dataset, view, config).values())
+
+
 def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[str, Cell]:
     """Return the run that plays each role of a figure: that of the smallest seed."""
     entry, first = config["gallery"][dataset], {}
@@ -133,6 +138,9 @@ def check(config: Mapping[str, Any]) -> None:
                         _known(
                             column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}"
                         )
+    for name, task in config["tasks"].items():
+        if task["choose_score"] and len(task["views"]) < 2:
+            raise ConfigError(f"tasks.{name}.choose_score: needs other views to choose by, found {task['views']}")
     _check_baseline(config)
     _check_gallery(config)
 

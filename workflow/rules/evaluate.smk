@@ -27,6 +27,7 @@ rule score:
     params:
         view=lambda w: config["views"][w.view],
         n_importance=config["scores"]["n_importance"],
+        validation_anomalies=lambda w: aeflow_config.scores_validation_anomalies(w.dataset, w.view, config),
     script:
         "../scripts/score.py"
 
@@ -200,7 +201,12 @@ rule compare:
         scores=lambda w: runs("scores.parquet", dataset=w.dataset),
         latents=lambda w: runs("latent.parquet", dataset=w.dataset),
         obs=f"{DATASET}/obs.parquet",
-        code=code("aeflow.evaluation.comparison", "aeflow.evaluation.paired", "aeflow.evaluation.stability"),
+        code=code(
+            "aeflow.evaluation.across_views",
+            "aeflow.evaluation.comparison",
+            "aeflow.evaluation.paired",
+            "aeflow.evaluation.stability",
+        ),
     output:
         csv=report(
             "results/comparison/{dataset}/leaderboard.csv",
@@ -215,6 +221,12 @@ rule compare:
             category="Leaderboards",
             labels={"dataset": "{dataset}", "kind": "ranks"},
             caption="../report/ranks.rst",
+        ),
+        views=report(
+            "results/comparison/{dataset}/views.csv",
+            category="Leaderboards",
+            labels={"dataset": "{dataset}", "kind": "means over views"},
+            caption="../report/views.rst",
         ),
     log:
         "logs/compare/{dataset}.log",

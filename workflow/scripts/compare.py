@@ -6,6 +6,7 @@ start_job(snakemake)
 
 import pandas as pd
 
+from aeflow.evaluation.across_views import over_views, views_text
 from aeflow.evaluation.comparison import as_text, leaderboard, ranks
 from aeflow.evaluation.paired import donor_intervals
 from aeflow.evaluation.stability import stability_rows
@@ -19,8 +20,9 @@ board = leaderboard(zip(models, map(read_json, inputs.metrics), strict=True), do
 stability = stability_rows(zip(models, map(pd.read_parquet, inputs.latents), strict=True))
 board = pd.concat([board, stability], ignore_index=True) if len(stability) else board
 write_frame(board, out.parquet)
-for frame, path in ((board, out.csv), (ranks(board), out.ranks)):
+views = over_views(board, snakemake.params.tasks)
+for frame, path in ((board, out.csv), (ranks(board), out.ranks), (views, out.views)):
     with atomic_path(path) as tmp:
         frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
-    tmp.write_text(as_text(board))
+    tmp.write_text(as_text(board) + views_text(views))

@@ -1,4 +1,4 @@
-"""Score validation rows of the view and all test rows; encode them and the training rows."""
+"""Score validation rows (of the view, or all) and all test rows; encode the view's rows and the test rows."""
 
 from aeflow.job import start_job
 
@@ -22,6 +22,9 @@ obs = pd.concat([table.obs[["sample_id", "split"]] for table in tables], ignore_
 
 z = np.concatenate([encode_all(model, rows) for rows in (train, val, test)])
 write_frame(latent_frame(obs["sample_id"], obs["split"], z), out.latent)
-held_out, seed = concatenated(val, test), int(snakemake.wildcards.seed)
+if params.validation_anomalies:  # rows outside the view, by which a task may choose its score
+    tables[1] = read_view(inputs.X_val, inputs.obs, inputs.var, {})
+sheet = pd.concat([table.obs[["sample_id", "split"]] for table in tables[1:]], ignore_index=True)
+held_out, seed = concatenated(as_batch(tables[1], codes, device), test), int(snakemake.wildcards.seed)
 scores = anomaly_scores(model, train, held_out, n_importance=params.n_importance, seed=seed, calibration=val)
-write_frame(obs[len(train.x) :].reset_index(drop=True).assign(**scores), out.scores)
+write_frame(sheet.assign(**scores), out.scores)

@@ -19,11 +19,7 @@ def task_rows(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], na
 
     "calibration" are normal validation rows of the view: neither trained on nor tested, they set thresholds.
     """
-    normal = rows_of(obs, task.get("normal", view), f"task {name}, normal")
-    if task["anomaly"] == OUTSIDE_VIEW:
-        anomaly = ~rows_of(obs, view, f"task {name}, view")
-    else:
-        anomaly = rows_of(obs, task["anomaly"], f"task {name}, anomaly")
+    normal, anomaly = _kinds(obs, task, view, name)
     masks = {"normal": normal, "anomaly": anomaly}
     for side, where in task.get("control", {}).items():
         masks[f"control_{side}"] = rows_of(obs, where, f"task {name}, control.{side}")
@@ -37,6 +33,32 @@ def task_rows(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], na
     if "control" in task and not calibration.any():
         raise DataError(f"task {name}: no validation row of the view is normal, so there is no threshold for alarms")
     return masks | {"calibration": calibration}
+
+
+def _kinds(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks (n_obs,) of normal and anomalous rows of every split."""
+    normal = rows_of(obs, task.get("normal", view), f"task {name}, normal")
+    if task["anomaly"] == OUTSIDE_VIEW:
+        return normal, ~rows_of(obs, view, f"task {name}, view")
+    return normal, rows_of(obs, task["anomaly"], f"task {name}, anomaly")
+
+
+def validation_metrics(
+    scores: pd.DataFrame, obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str
+) -> dict[str, float]:
+    """Return {score}/auroc among validation rows, for every score; obs as the rows of scores.
+
+    Never of help to the view itself: its own anomalies would be known. `aeflow.evaluation.across_views` chooses by
+    those of the other views.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    val = (obs["split"] == "val").to_numpy()
+    normal, anomaly = (mask & val for mask in _kinds(obs, task, view, name))
+    if not normal.any() or not anomaly.any():
+        raise DataError(f"task {name}: {normal.sum()} validation rows are normal, {anomaly.sum()} anomalous")
+    columns = score_columns(scores)
+    return {f"{c}/auroc": float(roc_auc_score(*labelled(scores[c].to_numpy(), normal, anomaly))) for c in columns}
 
 
 def labelled(scores: np.ndarray, negative: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

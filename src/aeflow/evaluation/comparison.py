@@ -102,6 +102,7 @@ def leaderboard(
 def _against_baseline(by_model: pd.DataFrame, model: str, metric: str) -> dict[str, Any]:
     kind = metric.rsplit("/", 1)[-1]
     neutral = kind in NEUTRAL or kind.endswith(NEUTRAL_SUFFIXES) or "/baseline/" in metric
+    neutral = neutral or metric.startswith("validation/")
     better = None if neutral else kind not in LOWER_IS_BETTER
     row = {"pca_mean": np.nan, "difference": np.nan, "ci_low": np.nan, "ci_high": np.nan}
     row |= {"higher_is_better": better, "verdict": ""}
@@ -202,7 +203,7 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
     stem = metric.removesuffix("auroc")
     control = _means(of_view, f"{stem}control_auroc")
     alarms = [_means(of_view, f"{stem}control_{side}_alarms") for side in ("negative", "positive")]
-    higher = rows["higher_is_better"].iloc[0] if "/baseline/" not in metric else True
+    higher = metric.rsplit("/", 1)[-1] not in LOWER_IS_BETTER
     lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
     if "/baseline/" in metric:  # knows no model: every row is the same
         rows = rows[rows["model"] == BASELINE].assign(model="(no model)")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
-from aeflow.evaluation.anomaly import anomaly_metrics, score_columns, task_rows
+from aeflow.evaluation.anomaly import anomaly_metrics, score_columns, task_rows, validation_metrics
 from aeflow.evaluation.conformal import conformal_metrics, conformal_p_values, q_values
 from aeflow.evaluation.intervals import detection_intervals
 from aeflow.evaluation.latents import label_metrics, sparsity
@@ -24,7 +24,8 @@ def run_metrics(
     """Return the metrics of one run from its scores, as {slash-separated name: number}.
 
     Reconstruction and likelihood are means over the test rows that the run's view allows. Detection metrics have
-    intervals over donors (samples, where there are no donors), and those of conformal p-values.
+    intervals over donors (samples, where there are no donors), and those of conformal p-values. A task that chooses
+    its score has validation/... beside them: the same AUROCs on validation rows.
     """
     obs = obs.set_index("sample_id", drop=False).loc[scores["sample_id"]].reset_index(drop=True)
     in_view = some_rows_of(obs, view, "view") & (obs["split"] == "test").to_numpy()
@@ -34,6 +35,8 @@ def run_metrics(
     p = calibrated(scores, obs, view)
     for name, task in tasks.items():
         masks = task_rows(obs, task, view, name)
+        if task.get("choose_score"):
+            parts[f"validation/{name}"] = validation_metrics(scores, obs, task, view, name)
         parts[f"anomaly/{name}"] = anomaly_metrics(scores, masks) | _intervals(scores, p, obs, masks, model["seed"])
     return {f"{prefix}/{key}": value for prefix, metrics in parts.items() for key, value in metrics.items()}
 
