@@ -42,6 +42,18 @@ FIGURES = {
         "neighbours in the picture vote for their class. Where studies part, too, the latents hold what is "
         "not biology. MSE, per variable, tells how much two numbers keep of a row.",
     },
+    "embedding": {
+        "module": "latents",
+        "kind": "any",
+        "roles": {"pca": "PCA", "ae": ""},
+        "scores": False,
+        "task": False,
+        "caption": "All latents of two models in two dimensions, coloured by class (which no model saw), of each study "
+        "with its own mark. Above: their first two principal components, which keep distances as far as two axes "
+        "can. Below: t-SNE, which keeps neighbours and nothing else; sizes of clusters and distances between them "
+        "mean nothing. The neighbour accuracy is measured in the latents, not in the picture: the share of rows whose "
+        "five nearest neighbours vote for their class.",
+    },
     "overfitting": {
         "module": "training",
         "kind": "any",

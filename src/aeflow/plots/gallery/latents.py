@@ -36,6 +36,29 @@ def bottleneck(m: Material) -> Figure:
 
 
 @styled
+def embedding(m: Material) -> Figure:
+    """Return test rows by their latents under two models: two principal components above, t-SNE below."""
+    labels, column = _classes(m)
+    rows = np.random.default_rng(0).permutation(len(labels))[:MAX_POINTS]
+    labels = labels[rows]
+    studies = m.test.obs["study"].astype(str).to_numpy()[rows] if "study" in m.test.obs else None
+    figure, axes = new_figure(10, 9.6, 2, 2)
+    for (above, below), role in zip(axes.T, ("pca", "ae"), strict=True):
+        run = m.runs[role]
+        z = m.encode(run, rows).astype(np.float64)
+        if z.shape[1] < 2:
+            raise DataError(f"figure embedding: {run.name!r} has {z.shape[1]} latent, fewer than the picture's axes")
+        _scatter(above, _two_components(z), labels, studies)
+        above.set_title(f"{run.name}, {z.shape[1]} latents: neighbour accuracy {_neighbour_accuracy(z, labels):.0%}")
+        above.set(xlabel="component 1", ylabel="component 2")
+        _scatter(below, _tsne(z), labels, studies)
+        below.set(title=f"{run.name}, t-SNE", xlabel="t-SNE 1", ylabel="t-SNE 2")
+    _legend(figure, axes[0][0])
+    put_title(figure, m.title(f"Latents in two dimensions, by {column}"), m.info["origin"])
+    return figure
+
+
+@styled
 def manifold(m: Material) -> Figure:
     """Return posterior means of test images, and images decoded from a grid even in the prior's probability."""
     from scipy.stats import norm
@@ -74,6 +97,21 @@ def _two_latents(m: Material, run: Run, figure: str) -> np.ndarray:
     if run.info["n_latent"] != 2:
         raise DataError(f"figure {figure}: {run.name!r} must have n_latent 2, found {run.info['n_latent']}")
     return m.encode(run)
+
+
+def _two_components(z: np.ndarray) -> np.ndarray:
+    """Return the first two principal components (n, 2) of latents (n, n_latent)."""
+    left, values, _ = np.linalg.svd(z - z.mean(0), full_matrices=False)
+    return left[:, :2] * values[:2]
+
+
+def _tsne(z: np.ndarray) -> np.ndarray:
+    """Return a t-SNE (n, 2) of latents (n, n_latent), started from the principal components."""
+    from sklearn.manifold import TSNE
+
+    if not np.ptp(z, axis=0).any():  # collapsed: scikit-learn would divide by their spread, and crash on the NaN
+        return np.zeros((len(z), 2))
+    return TSNE(perplexity=min(30, (len(z) - 1) / 3), init="pca", random_state=0).fit_transform(z)
 
 
 def _neighbour_accuracy(z: np.ndarray, labels: np.ndarray) -> float:
