@@ -1,8 +1,13 @@
 """Fixtures shared by the test suite."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# before torch and scikit-learn start their threads: idle ones spin, and where two processes share the cores they do
+# so for minutes. As jobs do, which take one thread each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 

@@ -104,11 +104,14 @@ def test_augmentation_and_its_control():
     good = augmentation(*train, draws, train[1][:200], *test, n_real=6, n_repeats=4)
     assert good["accuracy_augmented"] > good["accuracy_real"] + 0.05
     assert good["accuracy_control"] > good["accuracy_real"] + 0.05
-    assert (good["n_real"], good["n_added"]) == (6, 200)
+    assert (good["n_real"], good["n_added"], good["n_control"]) == (6, 200, 200)
     noise = np.random.default_rng(0).permutation(train[1][:200])
     bad = augmentation(*train, draws, noise, *test, n_real=6, n_repeats=4)
     assert bad["accuracy_augmented"] < good["accuracy_augmented"] - 0.1
     assert bad["accuracy_control"] == good["accuracy_control"]
+    many = class_gaussian_draws(*train, np.repeat(train[1], 2), np.random.default_rng(0))
+    found = augmentation(*train, many, np.repeat(train[1], 2), *test, n_real=6, n_repeats=2)
+    assert (found["n_added"], found["n_control"]) == (800, 394)  # all other real rows there are
 
 
 def test_few_rows_hold_every_class():
@@ -121,5 +124,5 @@ def test_few_rows_hold_every_class():
     with pytest.raises(DataError, match="n_real: 1 rows cannot be taken of 51 rows in 2 classes"):
         few_rows(y, 1, np.random.default_rng(0))
     x = np.zeros((51, 2))
-    with pytest.raises(DataError, match="x_generated: 51 rows, but only 41 real rows for their control"):
-        augmentation(x, y, x, y, x, y, n_real=10)
+    with pytest.raises(DataError, match="n_real: 51 of 51 real rows leave none for the control"):
+        augmentation(x, y, x, y, x, y, n_real=51)

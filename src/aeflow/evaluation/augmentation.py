@@ -2,7 +2,8 @@
 
 Train on synthetic, test on real (Esteban et al. 2017; "reverse validation"); augmentation after Lacan, Sebag & Hanczar
 2023: 50 real rows, 1,000 generated ones added. A generator fitted on all training rows has seen more than those 50, so
-the control, which adds as many *real* training rows, stands beside it: what generation gives must be read against that.
+the control, which adds as many *real* training rows (or all there are), stands beside it: what generation gives must be
+read against that.
 """
 
 from __future__ import annotations
@@ -75,12 +76,13 @@ def augmentation(
 
     Returns
     -------
-    accuracy_real (n_real rows), accuracy_augmented (n_real + n_added generated), accuracy_control (n_real + n_added
-    other real rows): means over repeats, each with .._sd; n_real, n_added, n_repeats.
+    accuracy_real (n_real rows), accuracy_augmented (n_real + n_added generated), accuracy_control (n_real + n_control
+    other real rows): means over repeats, each with .._sd; n_real, n_added, n_control (n_added, or all there are),
+    n_repeats.
 
     Raises
     ------
-    DataError : too few real rows for the control: pass fewer generated rows.
+    DataError : no real row is left for the control.
     """
     x_train = matrix(x_train, "x_train", least=2)
     y_train = labels(y_train, "y_train", len(x_train), least=2).astype(str)
@@ -89,14 +91,13 @@ def augmentation(
     n_added = len(x_generated)
     if n_repeats < 1:
         raise DataError(f"n_repeats: at least 1 is needed, found {n_repeats}")
-    if n_real + n_added > len(x_train):
-        raise DataError(
-            f"x_generated: {n_added} rows, but only {max(len(x_train) - n_real, 0)} real rows for their control"
-        )
+    n_control = min(n_added, len(x_train) - n_real)
+    if n_control < 1:
+        raise DataError(f"n_real: {n_real} of {len(x_train)} real rows leave none for the control")
     rng, found = np.random.default_rng(seed), {"real": [], "augmented": [], "control": []}
     for _ in range(n_repeats):
         few = few_rows(y_train, n_real, rng)
-        others = rng.choice(np.setdiff1d(np.arange(len(x_train)), few), n_added, replace=False)
+        others = rng.choice(np.setdiff1d(np.arange(len(x_train)), few), n_control, replace=False)
         added = {
             "real": (x_train[:0], y_train[:0]),
             "augmented": (x_generated, y_generated),
@@ -105,7 +106,7 @@ def augmentation(
         for name, (x, y) in added.items():
             x, y = np.concatenate([x_train[few], x]), np.concatenate([y_train[few], y])
             found[name].append(head_accuracy(x, y, x_test, y_test, head=head, seed=seed)["accuracy"])
-    out = {"n_real": n_real, "n_added": n_added, "n_repeats": n_repeats}
+    out = {"n_real": n_real, "n_added": n_added, "n_control": n_control, "n_repeats": n_repeats}
     for name, values in found.items():
         out[f"accuracy_{name}"] = float(np.mean(values))
         out[f"accuracy_{name}_sd"] = float(np.std(values, ddof=1)) if n_repeats > 1 else float("nan")

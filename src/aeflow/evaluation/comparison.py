@@ -49,6 +49,7 @@ NEUTRAL = (  # neither large nor small is good, or not the model's doing
     "prevalence",
     "n_real",
     "n_added",
+    "n_control",
     "n_repeats",
     "accuracy_control",
     "accuracy_real",

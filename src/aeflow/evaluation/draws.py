@@ -122,7 +122,6 @@ def _conditional(x: np.ndarray, y: np.ndarray, real: Reference, judge: Judge, se
         return out
     parts = (x, y, real.x_train, real.y_train, real.x_test, real.y_test)
     out |= train_on_synthetic(*parts, seed=seed)
-    few = min(N_FEW, len(real.x_train) // 2)  # the control needs as many other real rows as there are draws
-    n = min(N_ADDED, len(x), len(real.x_train) - few)
+    few, n = min(N_FEW, len(real.x_train) // 2), min(N_ADDED, len(x))
     found = augmentation(real.x_train, real.y_train, x[:n], y[:n], real.x_test, real.y_test, n_real=few, seed=seed)
     return out | {f"augmentation/{key}": float(value) for key, value in found.items()}
