@@ -12,7 +12,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PY
 
 from aeflow import config as aeflow_config
 from aeflow.modules import code_files
+from aeflow.scheduling import keep_one_timer
 
+keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")
 aeflow_config.check(config)
 
