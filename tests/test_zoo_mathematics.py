@@ -459,9 +459,9 @@ def test_latent_library_pays_its_divergence():
     model = made("zinb_vae.ZINBVAE", 8, n_hidden=(6,), n_latent=2, library="latent")
     model.prepare(x, None)
     log_l = x.sum(1).log()
-    assert torch.allclose(model.library_prior, torch.stack([log_l.mean(), log_l.var(correction=0)]), rtol=1e-4)
+    assert torch.allclose(model.library.prior, torch.stack([log_l.mean(), log_l.var(correction=0)]), rtol=1e-4)
     mu, logvar, mu_l, logvar_l = model.posteriors(Batch(x))
-    prior = Normal(model.library_prior[0], model.library_prior[1].sqrt())
+    prior = Normal(model.library.prior[0], model.library.prior[1].sqrt())
     expected = kl_divergence(Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0)).sum(1)
     expected = expected + kl_divergence(Normal(mu_l, (0.5 * logvar_l).exp()), prior)[:, 0]
     assert torch.allclose(model.losses(Batch(x, generator())).penalty, expected, rtol=1e-4)

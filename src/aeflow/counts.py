@@ -6,12 +6,29 @@ Lopez et al. (2018), Nature Methods 15, 1053, for NB by mean and inverse dispers
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aeflow.errors import DataError
 
 EPSILON = 1e-8  # keeps logarithms and divisions of rates finite
+
+
+class StandardisedLog(nn.Module):
+    """log1p of counts (B, D), each variable with mean 0 and standard deviation 1 over the rows it was fitted on."""
+
+    def __init__(self, n_vars: int):
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(n_vars))
+        self.register_buffer("scale", torch.ones(n_vars))
+
+    def fit(self, x: Tensor) -> None:
+        log_x = torch.log1p(x)
+        sd = log_x.std(0, correction=0)
+        self.centre.copy_(log_x.mean(0)), self.scale.copy_(torch.where(sd > 1e-6, sd, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (torch.log1p(x) - self.centre) / self.scale
 
 
 def poisson_nll(x: Tensor, rate: Tensor) -> Tensor:
@@ -51,6 +68,11 @@ def count_nll(x: Tensor, mu: Tensor, theta: Tensor | None, pi_logits: Tensor | N
     if theta is None:
         return poisson_nll(x, mu)
     return nb_nll(x, mu, theta) if pi_logits is None else zinb_nll(x, mu, theta, pi_logits)
+
+
+def count_mean(mu: Tensor, theta: Tensor | None, pi_logits: Tensor | None) -> Tensor:
+    """Return E[x] (B, D) of the same distribution."""
+    return mu if pi_logits is None else mu * torch.sigmoid(-pi_logits)
 
 
 def draw_counts(mu: Tensor, theta: Tensor | None, pi_logits: Tensor | None, generator: torch.Generator) -> Tensor:
