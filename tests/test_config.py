@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from aeflow import config as aeflow_config
+from aeflow import grid
 from aeflow.errors import ConfigError
 from aeflow.modules import class_info, code_files
 
@@ -37,7 +38,7 @@ def check(config):
 @pytest.mark.parametrize("name", ["config", "corrections", "gtex_tcga", "test"])
 def test_shipped_configurations_are_valid(name):
     """Breaks if a configuration of the repository cannot run."""
-    assert aeflow_config.cells(check(load(name)))
+    assert grid.cells(check(load(name)))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import yaml
 from matplotlib.text import Text
 
 from aeflow import config as aeflow_config
+from aeflow import grid
 from aeflow.covariates import fit_codes
 from aeflow.errors import ConfigError, DataError
 from aeflow.models.base import Batch
@@ -358,7 +359,7 @@ def test_figures_show_the_smallest_seed():
     """Breaks if a new seed redraws the gallery from other runs."""
     config = checked(simulated={"view": "normal", "task": "tumour", "figures": {"roc": {"b": "gsae", "a": "pca"}}})
     config["experiments"]["expression"]["seeds"] = [3, 2]
-    found = aeflow_config.gallery_cells("simulated", "roc", config)
+    found = grid.gallery_cells("simulated", "roc", config)
     assert list(found) == ["b", "a"]
     assert found["a"] == ("simulated", "normal", "pca", 2)
 

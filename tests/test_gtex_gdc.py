@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeflow.config import constant
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression import star, vocabulary
 from aeflow.expression.donors import read_donors
 from aeflow.expression.manifest import md5_of
 from aeflow.expression.wide import Matrix
+from aeflow.modules import constant
 from aeflow.registry import registry
 from aeflow.sources import gdc, gtex, gtex_gdc, rnaseqdb
 

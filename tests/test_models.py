@@ -9,9 +9,9 @@ import torch
 import yaml
 
 from aeflow.checkpoint import save_tensors
-from aeflow.config import hyperparameters
 from aeflow.errors import DataError
 from aeflow.files import write_json
+from aeflow.grid import hyperparameters
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractPrepared, Batch
 from aeflow.models.build import build, load_model
 from aeflow.modules import class_info

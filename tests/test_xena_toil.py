@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeflow.config import constant
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression import text as text_blocks
 from aeflow.expression import wide
+from aeflow.modules import constant
 from aeflow.registry import registry
 from aeflow.sources import rnaseqdb, xena_toil
 

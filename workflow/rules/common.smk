@@ -11,15 +11,16 @@ sys.path.insert(0, SRC)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
 from aeflow import config as aeflow_config
-from aeflow.modules import code_files
+from aeflow import grid
+from aeflow.modules import code_files, constant
 from aeflow.scheduling import keep_one_timer
 
 keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")
 aeflow_config.check(config)
 
-CELLS = aeflow_config.cells(config)
-COHORTS = {name: aeflow_config.matrices(name, config) for name in config["cohorts"]}
+CELLS = grid.cells(config)
+COHORTS = {name: grid.matrices(name, config) for name in config["cohorts"]}
 DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
 RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
@@ -110,7 +111,7 @@ def first_runs(file, dataset, view):
 
 def gallery_runs(file, wildcards):
     """Path of `file` in the run of every role of a gallery figure, in the order of the configuration."""
-    cells = aeflow_config.gallery_cells(wildcards.dataset, wildcards.figure, config)
+    cells = grid.gallery_cells(wildcards.dataset, wildcards.figure, config)
     return [f"{RUN}/{file}".format(**cell._asdict()) for cell in cells.values()]
 
 
@@ -121,7 +122,7 @@ def gallery_of(wildcards, key, absent=None):
 
 def generated(wildcards):
     """Draws of a run's model, where it is asked for some."""
-    asked = aeflow_config.draws(wildcards.dataset, wildcards.model, config)
+    asked = grid.draws(wildcards.dataset, wildcards.model, config)
     return f"{RUN}/generated.parquet" if asked else []
 
 
@@ -133,7 +134,7 @@ def judged(wildcards):
 
 def challenged(wildcards):
     """Diluted tumours, injected outliers and explanations of a run, where the dataset asks for them."""
-    return f"{RUN}/challenged.json" if aeflow_config.challenged(wildcards.dataset, wildcards.view, config) else []
+    return f"{RUN}/challenged.json" if grid.challenged(wildcards.dataset, wildcards.view, config) else []
 
 
 def model_of_baselines(wildcards):
@@ -145,7 +146,7 @@ def model_of_baselines(wildcards):
 
 def loadings(wildcards):
     """Exported loadings of a linear model, and of PCA to hold them against."""
-    if wildcards.model == "pca" or not aeflow_config.is_linear(wildcards.model, config):
+    if wildcards.model == "pca" or not grid.is_linear(wildcards.model, config):
         return {}
     exports = f"{RUN}/exports"
     return {"exports": exports, "pca_exports": exports.replace("{model}", "pca")}
@@ -153,7 +154,7 @@ def loadings(wildcards):
 
 def exported(dataset=None):
     """Export folders of the runs whose model has something to export."""
-    chosen = [c for c in CELLS if dataset in (None, c.dataset) and aeflow_config.exports(c.model, config)]
+    chosen = [c for c in CELLS if dataset in (None, c.dataset) and grid.exports(c.model, config)]
     return [f"{RUN}/exports".format(**cell._asdict()) for cell in chosen]
 
 
@@ -163,7 +164,7 @@ def comparisons():
     for dataset in DATASETS:
         folder = f"results/comparison/{dataset}"
         wanted += [f"{folder}/leaderboard.csv", f"{folder}/leaderboard.png"]
-        if aeflow_config.kind(dataset, config) == "images":
+        if grid.kind(dataset, config) == "images":
             views = sorted({cell.view for cell in CELLS if cell.dataset == dataset})
             wanted += [f"{folder}/reconstructions_{view}.png" for view in views]
         else:

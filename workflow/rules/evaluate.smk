@@ -27,7 +27,7 @@ rule score:
     params:
         view=lambda w: config["views"][w.view],
         n_importance=config["scores"]["n_importance"],
-        validation_anomalies=lambda w: aeflow_config.scores_validation_anomalies(w.dataset, w.view, config),
+        validation_anomalies=lambda w: grid.scores_validation_anomalies(w.dataset, w.view, config),
     script:
         "../scripts/score.py"
 
@@ -107,7 +107,7 @@ rule train_judge:
         mem_mb=4000,
     params:
         label=lambda w: config["datasets"][w.dataset]["generate"]["judge"],
-        kind=lambda w: aeflow_config.kind(w.dataset, config),
+        kind=lambda w: grid.kind(w.dataset, config),
         seed=lambda w: config["datasets"][w.dataset]["split_seed"],
     script:
         "../scripts/train_judge.py"
@@ -161,7 +161,7 @@ rule export:
         mem_mb=4000,
     params:
         view=lambda w: config["views"][w.view],
-        tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
+        tasks=lambda w: grid.tasks_of(w.dataset, w.view, config),
     script:
         "../scripts/export.py"
 
@@ -187,7 +187,7 @@ rule evaluate:
         "benchmarks/evaluate/{dataset}/{view}/{model}/seed{seed}.tsv"
     params:
         view=lambda w: config["views"][w.view],
-        tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
+        tasks=lambda w: grid.tasks_of(w.dataset, w.view, config),
         labels=lambda w: config["datasets"][w.dataset]["labels"],
         heads=lambda w: config["datasets"][w.dataset]["heads"],
     script:
@@ -247,7 +247,7 @@ rule probe:
         code=lambda w: code(
             "aeflow.evaluation.probe_dataset",
             "aeflow.plots.probes",
-            *aeflow_config.correction_modules(w.dataset, config),
+            *grid.correction_modules(w.dataset, config),
         ),
     output:
         parquet="results/comparison/{dataset}/probes.parquet",

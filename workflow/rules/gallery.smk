@@ -1,7 +1,7 @@
 # What models do, one figure at a time, from real runs.
 # In:  results/runs/... of the models that a figure shows, results/datasets/{dataset}
 # Out: results/comparison/{dataset}/gallery/{figure}.png and, beside it, what to see in it
-FIGURES = aeflow_config.constant("aeflow.plots.gallery.catalogue", "FIGURES")
+FIGURES = constant("aeflow.plots.gallery.catalogue", "FIGURES")
 
 
 rule draw_gallery:

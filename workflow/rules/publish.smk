@@ -26,7 +26,7 @@ rule draw_run:
         "logs/draw_run/{dataset}/{view}/{model}/seed{seed}.log",
     params:
         view=lambda w: config["views"][w.view],
-        tasks=lambda w: aeflow_config.tasks_of(w.dataset, w.view, config),
+        tasks=lambda w: grid.tasks_of(w.dataset, w.view, config),
     script:
         "../scripts/draw_run.py"
 
