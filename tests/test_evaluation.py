@@ -137,6 +137,20 @@ def test_a_verdict_needs_both_intervals():
         assert board.loc["ae", "verdict"] == verdict
 
 
+def test_what_a_model_was_given_is_not_its_merit():
+    """Breaks if a model conditioned on the tissue is called better than PCA for having the tissue in its latents."""
+    info = {"dataset": "x", "origin": "real", "view": "normal"}
+    metrics = ("representation/tissue/logistic/accuracy", "representation/study/logistic/accuracy")
+    runs = [
+        ({**info, "model": model, "seed": seed, "covariates": codes}, dict.fromkeys(metrics, value + 0.001 * seed))
+        for model, value, codes in (("pca", 0.9, {}), ("cvae", 1.0, {"tissue": {"levels": ["a", "b"]}}))
+        for seed in range(3)
+    ]
+    board = leaderboard(runs).set_index(["model", "metric"])["verdict"]
+    assert board["cvae", metrics[0]] == "was given tissue" and board["pca", metrics[0]] == ""
+    assert board["cvae", metrics[1]] == "better than PCA"
+
+
 def test_ranks_over_views():
     """Breaks if a model that is always best is not first, or one that misses a view is ranked."""
     info = {"dataset": "x", "origin": "real", "seed": 0}

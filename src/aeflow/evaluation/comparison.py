@@ -73,8 +73,12 @@ def leaderboard(
     -------
     Columns dataset, origin, view, model, metric, n_seeds, mean, sd, pca_mean, difference (to PCA, paired by seed),
     ci_low, ci_high (Student's t over seeds, 95 %), higher_is_better, verdict, donor_low, donor_high (bootstrap over
-    test donors, where given). "better than PCA" needs every interval there is to lie on the better side of 0.
+    test donors, where given). "better than PCA" needs every interval there is to lie on the better side of 0. What a
+    model was given (its covariates) it cannot be credited with finding: the verdict of representation/{column} is
+    "was given {column}".
     """
+    runs = list(runs)
+    given = {info["model"]: set(info.get("covariates") or ()) for info, _ in runs}
     rows = [
         {**{key: info[key] for key in ("dataset", "origin", "view", "model", "seed")}, "metric": name, "value": value}
         for info, metrics in runs
@@ -90,7 +94,9 @@ def leaderboard(
             values = by_model[model].dropna()
             row = {"dataset": dataset, "origin": origin, "view": view, "model": model, "metric": metric}
             row |= {"n_seeds": len(values), "mean": values.mean(), "sd": values.std(ddof=1)}
-            out.append(row | _against_baseline(by_model, model, metric))
+            row |= _against_baseline(by_model, model, metric)
+            column = metric.split("/")[1] if metric.startswith("representation/") else None
+            out.append(row | ({"verdict": f"was given {column}"} if column in given[model] else {}))
     board = pd.DataFrame(out)
     if donors is None or donors.empty:
         return board.assign(donor_low=np.nan, donor_high=np.nan)
