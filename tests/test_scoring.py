@@ -170,6 +170,14 @@ def test_mixture_and_centroids_see_clusters():
     assert LatentMixture(rng.normal(size=(500, 2)), 0).mixture.n_components == 1
 
 
+def test_more_rows_allow_more_gaussians():
+    """Breaks if the mixture sees fewer rows than it is allowed, or more."""
+    rng = np.random.default_rng(0)
+    z = rng.choice(100, (2000, 1)) * 10 + rng.normal(0, 0.1, (2000, 1))  # a hundred clusters
+    few, many = LatentMixture(z, 0, max_rows=200).mixture, LatentMixture(z, 0, max_rows=2000).mixture
+    assert few.n_components <= 30 < many.n_components
+
+
 def test_combination_by_hand(monkeypatch):
     """Breaks if scores are standardised by their own rows, or the logarithm, maximum or mean is of the wrong ones."""
     monkeypatch.setattr(combined, "KINDS", (("absent", "a"), ("density/b", "a"), ("zero",), ("same",)))

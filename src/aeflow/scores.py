@@ -11,7 +11,7 @@ import numpy as np
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Batch
 from aeflow.scoring.baselines import distance_to_mean, raw_input_scores
 from aeflow.scoring.combined import combined_scores
-from aeflow.scoring.density import LatentMixture, model_density
+from aeflow.scoring.density import MAX_ROWS, LatentMixture, model_density
 from aeflow.scoring.deviation import Deviation
 from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, encode_all, in_chunks, reconstruct_all, some_rows
 from aeflow.scoring.proximity import centroid_distance, knn_distance, mahalanobis_distance
@@ -35,6 +35,7 @@ def anomaly_scores(
     n_importance: int,
     seed: int,
     calibration: Batch | None = None,
+    mixture_rows: int = MAX_ROWS,
 ) -> dict[str, np.ndarray]:
     """Return every score the model allows for `rows` (n_obs), each (n_obs,) float64.
 
@@ -43,6 +44,7 @@ def anomaly_scores(
     reference : the training rows of the run's view; all that is fitted sees these only, but for
     calibration : the validation rows of the view, by which combined scores are standardised; None takes `reference`.
     n_importance : draws of likelihoods that need them.
+    mixture_rows : training rows that the mixture on latents sees.
 
     Scores of the raw input that cost something are computed for closed forms only: they are the same for every model
     of a view, and PCA is one of them in every view. The baseline that costs nothing is the floor of every table.
@@ -53,7 +55,7 @@ def anomaly_scores(
         A score is not finite; names it.
     """
     z_reference, z = encode_all(model, reference), encode_all(model, rows)
-    deviation, mixture = Deviation(model, reference, seed), LatentMixture(z_reference, seed)
+    deviation, mixture = Deviation(model, reference, seed), LatentMixture(z_reference, seed, mixture_rows)
     scores = deviation.scores(rows) | model_density(model, rows, n_importance, seed)
     scores |= {
         "density/gmm": mixture.neg_log_density(z),

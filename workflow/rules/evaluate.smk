@@ -27,6 +27,7 @@ rule score:
     params:
         view=lambda w: config["views"][w.view],
         n_importance=config["scores"]["n_importance"],
+        mixture_rows=config["scores"]["mixture_rows"],
         validation_anomalies=lambda w: grid.scores_validation_anomalies(w.dataset, w.view, config),
     script:
         "../scripts/score.py"

@@ -26,5 +26,6 @@ if params.validation_anomalies:  # rows outside the view, by which a task may ch
     tables[1] = read_view(inputs.X_val, inputs.obs, inputs.var, {})
 sheet = pd.concat([table.obs[["sample_id", "split"]] for table in tables[1:]], ignore_index=True)
 held_out, seed = concatenated(as_batch(tables[1], codes, device), test), int(snakemake.wildcards.seed)
-scores = anomaly_scores(model, train, held_out, n_importance=params.n_importance, seed=seed, calibration=val)
+draws = {"n_importance": params.n_importance, "mixture_rows": params.mixture_rows, "seed": seed}
+scores = anomaly_scores(model, train, held_out, calibration=val, **draws)
 write_frame(sheet.assign(**scores), out.scores)

@@ -22,7 +22,7 @@ from aeflow.scoring.proximity import Standardised
 MAX_PASSES = 64  # a mean needs no more; a likelihood does: its draws are weighted
 N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
 HELD_OUT = 0.1  # share of them
-MAX_ROWS = 8_000  # training latents the mixture sees: a fit of 100 Gaussians takes a minute on more
+MAX_ROWS = 8_000  # training latents the mixture sees: a fit of 100 Gaussians takes half a minute on six times as many
 MAX_FULL = 64  # latents; above, component covariances are diagonal,
 ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
@@ -56,12 +56,13 @@ class LatentMixture:
     """Gaussian mixture on training latents (n_reference, n_latent), standardised.
 
     Of `N_COMPONENTS` the number is taken that makes a tenth of the training rows, held out of the fit, most probable.
+    max_rows : training rows it sees; more rows allow more components.
     """
 
-    def __init__(self, z_reference: np.ndarray, seed: int):
+    def __init__(self, z_reference: np.ndarray, seed: int, max_rows: int = MAX_ROWS):
         from sklearn.mixture import GaussianMixture
 
-        z = z_reference[kept(len(z_reference), MAX_ROWS, seed)]
+        z = z_reference[kept(len(z_reference), max_rows, seed)]
         self.space = Standardised(z)
         z = np.random.default_rng(seed).permutation(self.space(z))
         n_held_out = int(HELD_OUT * len(z))
