@@ -96,9 +96,9 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         out = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # (K, B, D)
         return likelihoods.nll(self.likelihood, x, out, self.logvar)
 
-    def log_weights(self, x: Tensor, n_draws: int, generator, *, stop: bool = False) -> tuple[Tensor, Tensor]:
+    def log_weights(self, x: Tensor, qz: tuple[Tensor, Tensor], n_draws: int, generator, *, stop: bool = False):
         """Return log w_k (K, B) and z (K, B, L); `stop` keeps the gradient of q's own parameters out of log q."""
-        mu, logvar = self.qz(x)
+        mu, logvar = qz
         z = mu + (0.5 * logvar).exp() * standard_normal((n_draws, *mu.shape), mu, generator)
         if stop:
             mu, logvar = mu.detach(), logvar.detach()
@@ -119,7 +119,7 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         if self.objective == "iwae":
             dreg = self.gradient == "dreg" and self.training
             bound = likelihoods.importance_bound(
-                *self.log_weights(x, self.n_draws, batch.generator, stop=dreg), dreg=dreg
+                *self.log_weights(x, self.qz(x), self.n_draws, batch.generator, stop=dreg), dreg=dreg
             )
             return Losses(-bound, torch.zeros_like(bound))
         mu, logvar = self.qz(x)
@@ -132,9 +132,9 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
     def log_likelihood(self, batch: Batch, n_importance: int) -> Tensor:
         x = torch.bernoulli(batch.x, generator=batch.generator) if self.binarise else batch.x
         at_once = max(1, min(n_importance, 2_000_000 // x.numel()))  # bounds memory at a few times the batch's
-        parts = []
+        qz, parts = self.qz(x), []
         for start in range(0, n_importance, at_once):
-            log_w, _ = self.log_weights(x, min(at_once, n_importance - start), batch.generator)
+            log_w, _ = self.log_weights(x, qz, min(at_once, n_importance - start), batch.generator)
             parts.append(log_w.logsumexp(0))
         return torch.stack(parts).logsumexp(0) - math.log(n_importance)  # (B,)
 
