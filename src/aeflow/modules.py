@@ -73,11 +73,30 @@ def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
 
 @cache
 def constant(module: str, name: str) -> Any:
-    """Return a module-level literal without running the module; ConfigError if the module does not define it."""
+    """Return a module-level literal without running the module; ConfigError if the module does not define it.
+
+    A name imported from another module of the package is looked up there; a tuple may unpack another constant.
+    """
     for node in _tree(path_of(module)).body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return ast.literal_eval(node.value)
+            return _literal(module, node.value)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aeflow."):
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return constant(node.module, alias.name)
     raise ConfigError(f"{module} does not define {name}")
+
+
+def _literal(module: str, node: ast.expr) -> Any:
+    if not isinstance(node, ast.Tuple):
+        return ast.literal_eval(node)
+    values: list[Any] = []
+    for item in node.elts:
+        if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):
+            values += constant(module, item.value.id)
+        else:
+            values.append(ast.literal_eval(item))
+    return tuple(values)
 
 
 @cache

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
+from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +28,6 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
-OBS_COLUMNS = (
-    "sample_id",
-    "donor_id",
-    "study",
-    "tissue",
-    "condition",
-    "project",
-    "sample_type_code",
-    "centre",
-    "source_file",
-    "sex",
-    "age_bracket",
-    "collection_site",
-)
 STEMS = {"counts": "gene_reads", "tpm": "gene_tpm"}
 RELEASES = {  # release -> {whole matrix, one tissue, annotations}, paths below the host, bucket first
     "v8": (

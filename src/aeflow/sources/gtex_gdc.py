@@ -13,26 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import DataError
+from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 from aeflow.sources import gdc, gtex
 
 if TYPE_CHECKING:
     from aeflow.cohort import Cohort
 
 KIND = "expression"
-OBS_COLUMNS = (
-    "sample_id",
-    "donor_id",
-    "study",
-    "tissue",
-    "condition",
-    "project",
-    "sample_type_code",
-    "centre",
-    "source_file",
-    "sex",
-    "age_bracket",
-    "collection_site",
-)
 PREFIX = "gdc/"
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
+from aeflow.expression.obs_columns import OBS_COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
 KIND = "expression"
-OBS_COLUMNS = (
-    "sample_id",
-    "donor_id",
-    "study",
-    "tissue",
-    "condition",
-    "project",
-    "sample_type_code",
-    "centre",
-    "source_file",
-    "sex",
-    "age_bracket",
-)
 UNITS = {"expected_count": "counts", "unnormalized": "fpkm", "normalized": "fpkm"}
 CLUSTERS = {  # after RNAseqDB's configuration/tissue-conf.txt: what was corrected together; GTEx tissues, TCGA projects
     "prostate": ("prostate", "prad"),

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aeflow.errors import ConfigError
+from aeflow.expression.obs_columns import OBS_COLUMNS as OBS_COLUMNS  # the configuration is checked by it
 from aeflow.expression.simulation import Genome, Group, StudyEffect, TumourEffect, draw_genome, draw_group
 from aeflow.sources import rnaseqdb
 
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
 KIND = "expression"
-OBS_COLUMNS = (  # those of rnaseqdb, spelled out because the configuration is checked without running this file
-    "sample_id",
-    "donor_id",
-    "study",
-    "tissue",
-    "condition",
-    "project",
-    "sample_type_code",
-    "centre",
-    "source_file",
-    "sex",
-    "age_bracket",
-)
 PROJECTS = {  # tissue -> GTEx file, TCGA project; without salivary gland, which TCGA has no match for
     "prostate": ("prostate", "prad"),
     "bladder": ("bladder", "blca"),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
+from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,20 +32,6 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
-OBS_COLUMNS = (
-    "sample_id",
-    "donor_id",
-    "study",
-    "tissue",
-    "condition",
-    "project",
-    "sample_type_code",
-    "centre",
-    "source_file",
-    "sex",
-    "age_bracket",
-    "collection_site",
-)
 MATRICES = {  # kind -> name, file, scale in the file, what the logarithm adds, unit
     "tpm": ("gene_tpm", "TcgaTargetGtex_rsem_gene_tpm.gz", "log2(x+0.001)", 0.001, "tpm"),
     "expected_count": ("gene_expected_count", "TcgaTargetGtex_gene_expected_count.gz", "log2(x+1)", 1.0, "counts"),
