@@ -20,6 +20,8 @@ def board(test, validation, views=("a", "b", "c")) -> pd.DataFrame:
     for part, values in (("anomaly", test), ("validation", validation)):
         for (model, score), by_view in values.items():
             rows += [(v, model, f"{part}/one/{score}/auroc", x) for v, x in zip(views, by_view, strict=True)]
+            rows += [(v, model, f"{part}/one/{score}/auroc_low", 0.0) for v in views]  # no AUROC of their own
+            rows += [(v, model, f"{part}/one_more/{score}/auroc", 0.0) for v in views]
     return pd.DataFrame(rows, columns=["view", "model", "metric", "mean"])
 
 

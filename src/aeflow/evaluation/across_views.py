@@ -51,7 +51,7 @@ def _values(board: pd.DataFrame, task: str) -> pd.DataFrame:
     """Return columns view, model, score, auroc, validation_auroc of a task."""
     frames = []
     for part, column in (("anomaly", "auroc"), ("validation", "validation_auroc")):
-        metric = re.compile(rf"{part}/{re.escape(task)}/(?P<score>[a-z]+/\w+)/auroc")
+        metric = re.compile(rf"{part}/{re.escape(task)}/(?P<score>[a-z]+/\w+)/auroc$")
         score = board["metric"].str.extract(metric)["score"]
         rows = board.assign(score=score)[score.notna()].rename(columns={"mean": column})
         rows = rows[~rows["score"].str.startswith("baseline/") | (rows["model"] == BASELINE)]
