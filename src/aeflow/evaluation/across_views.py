@@ -62,7 +62,7 @@ def _values(board: pd.DataFrame, task: str) -> pd.DataFrame:
 
 
 def _row(task: str, model: str, score: str, group: pd.DataFrame, names: dict[str, str] | None = None) -> dict[str, Any]:
-    names = names or {}
+    names, group = names or {}, group.sort_values("view")
     by_view = " ".join(f"{row.view} {row.auroc:.4f}{names.get(row.view, '')}" for row in group.itertuples())
     means = {column: group[column].mean() for column in ("auroc", "validation_auroc")}
     return {"task": task, "model": model, "score": score, "n_views": len(group), **means, "views": by_view}
