@@ -84,6 +84,7 @@ def checkout(tmp_path_factory) -> Checkout:
 
 RUNS = {
     "mnist/digit3": ("pca", "vae"),
+    "mnist/digit8": ("pca", "vae"),
     "simulated/normal": ("pca", "ae", "ae_permuted", "gsae", "linear_ae", "cvae"),
 }
 
@@ -155,6 +156,18 @@ def test_every_test_row_is_scored(checkout):
         )
 
 
+def test_scores_are_chosen_by_other_views(checkout):
+    """Breaks if validation anomalies are not scored, or what they choose is not in the table."""
+    results = checkout.folder / "results"
+    obs = pd.read_parquet(results / "datasets/mnist/obs.parquet").set_index("sample_id")
+    scores = pd.read_parquet(results / "runs/mnist/digit3/vae/seed0/scores.parquet")
+    val = obs.loc[scores.loc[scores["split"] == "val", "sample_id"], "digit"]
+    assert set(val) > {3} and (obs["split"] == "val").sum() == len(val)
+    views = pd.read_csv(results / "comparison/mnist/views.csv")
+    chosen = views[views["score"] == "(chosen)"].set_index("model")
+    assert set(chosen.index) == {"pca", "vae"} and (chosen["n_views"] == 2).all()
+
+
 def test_a_second_run_plans_nothing(checkout):
     """Breaks if any output depends on when it was made."""
     assert checkout.planned() == {}
@@ -172,7 +185,9 @@ def test_one_hyperparameter_plans_its_cells_only(checkout):
 def test_a_new_seed_plans_its_cells_only(checkout):
     """Breaks if adding a value to a sweep repeats the finished ones."""
     jobs = checkout.planned({"experiments": {"images": {"seeds": [0, 5]}}})
-    assert jobs["train"] == {f"dataset=mnist, view=digit3, model={m}, seed=5" for m in ("pca", "vae")}
+    assert jobs["train"] == {
+        f"dataset=mnist, view={v}, model={m}, seed=5" for v in ("digit3", "digit8") for m in ("pca", "vae")
+    }
 
 
 def test_an_edited_model_file_plans_its_cells_only(checkout):
