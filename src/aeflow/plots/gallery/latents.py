@@ -133,10 +133,15 @@ def _scatter(ax, z: np.ndarray, labels: np.ndarray, studies: np.ndarray | None =
     for name in names:
         for i, study in enumerate([None] if studies is None else sorted(set(studies))):
             rows = (labels == name) if study is None else (labels == name) & (studies == study)
+            if not rows.any():
+                continue
             mark = marks[name] if study is None else MARKERS[i]
             size, text = (22 if mark.startswith("$") else 14), name if study is None else f"{name}, {study}"
-            style = {"color": colours[name], "marker": mark, "alpha": 0.8, "linewidths": 0, "label": text}
-            ax.scatter(*z[rows].T, s=size, **style)
+            # more classes than colours: the second round is hollow, else two classes would look the same
+            hollow = study is not None and names.index(name) >= len(PALETTE)
+            style = {"facecolors": "none", "edgecolors": colours[name], "linewidths": 0.9} if hollow else {
+                "color": colours[name], "linewidths": 0}  # fmt: skip
+            ax.scatter(*z[rows].T, s=size, marker=mark, alpha=0.8, label=text, **style)
     ax.set(xlabel="latent 1", ylabel="latent 2")
 
 
