@@ -11,12 +11,15 @@ from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled
 
 BASELINE = "pca"
 MAX_TITLE = 50  # characters that fit over a panel
+N_COLUMNS = 4  # of panels that are no grid
 BETTER = "better than PCA"
 
 
 @styled
 def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> Figure:
     """Return a panel for each metric (rows) and view (columns): one dot a model, bars of one sd over seeds.
+
+    Where a view lacks a metric, panels of what there is follow one another, view by view, `N_COLUMNS` to a row.
 
     A dashed line marks PCA's mean; a dot is filled if the verdict is "better than PCA". Where the board holds the
     control of an AUROC (the same name, control_auroc), it is a grey diamond in the same panel, beside a line at 0.5.
@@ -32,18 +35,28 @@ def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> F
     shown = board[board["metric"].isin(metrics)]
     views = sorted(shown["view"].unique())
     models = [BASELINE, *sorted(set(shown["model"]) - {BASELINE})]
-    height = len(metrics) * (0.27 * len(models) + 0.95) + 0.9
-    figure, axes = new_figure(1.6 + 3.6 * len(views), height, len(metrics), len(views), sharey=True, sharex="row")
-    for row, metric in zip(axes, metrics, strict=True):
-        for ax, view in zip(row, views, strict=True):
-            of_view = board[board["view"] == view].set_index("model")
-            _panel(ax, of_view[of_view["metric"] == metric], models)
-            if metric.endswith("/auroc"):
-                _control(ax, of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"], models)
-            heading = _wrapped(metric)
-            ax.set_title(f"view {view}\n{heading}" if metric == metrics[0] else heading)
-        row[0].set_yticks(range(len(models)), models)
-        row[0].set_ylim(len(models) - 0.5, -0.5)
+    measured = set(zip(shown["view"], shown["metric"], strict=True))
+    whole = len(measured) == len(views) * len(metrics)
+    if whole:
+        panels = [(view, metric) for metric in metrics for view in views]
+        n_columns, shared = len(views), {"sharey": True, "sharex": "row"}
+    else:
+        panels = [(view, metric) for view in views for metric in metrics if (view, metric) in measured]
+        n_columns, shared = min(N_COLUMNS, len(panels)), {"sharey": True}
+    n_rows = -(-len(panels) // n_columns)
+    height = n_rows * (0.27 * len(models) + 0.95) + 0.9
+    figure, axes = new_figure(1.6 + 3.6 * n_columns, height, n_rows, n_columns, **shared)
+    for ax, (view, metric) in zip(axes.flat, panels, strict=False):
+        of_view = board[board["view"] == view].set_index("model")
+        _panel(ax, of_view[of_view["metric"] == metric], models)
+        if metric.endswith("/auroc"):
+            _control(ax, of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"], models)
+        heading = _wrapped(metric)
+        ax.set_title(f"view {view}\n{heading}" if metric == metrics[0] or not whole else heading)
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    axes[0, 0].set_yticks(range(len(models)), models)
+    axes[0, 0].set_ylim(len(models) - 0.5, -0.5)
     _legend(figure, axes, shown)
     put_title(figure, title, origins[0])
     return figure
@@ -58,9 +71,6 @@ def _wrapped(metric: str) -> str:
 
 
 def _panel(ax, rows: pd.DataFrame, models: list[str]) -> None:
-    if rows.empty:
-        ax.text(0.5, 0.5, "not measured in this view", transform=ax.transAxes, ha="center", va="center", color=GREY)
-        return
     better = rows["higher_is_better"].iloc[0]
     direction = {True: " (higher is better)", False: " (lower is better)"}.get(better, "")
     for model, row in rows.iterrows():
@@ -69,15 +79,16 @@ def _panel(ax, rows: pd.DataFrame, models: list[str]) -> None:
         sd = row["sd"] if np.isfinite(row["sd"]) else None
         y = models.index(model)
         ax.errorbar(row["mean"], y, xerr=sd, fmt="o", color=colour, markerfacecolor=face, markersize=6, capsize=2)
-    for model in set(models) - set(rows.index):  # such as the density of a model that has none
+    for model in set(models) - set(rows.index):  # such as the density of a model that has none, or not trained here
         y, where = models.index(model), ax.get_yaxis_transform()
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        ax.text(0.01, y, "not defined", transform=where, va="center", color=GREY, bbox=white)
+        ax.text(0.01, y, "no value", transform=where, va="center", color=GREY, bbox=white)
     if BASELINE in rows.index:
         ax.axvline(rows.loc[BASELINE, "mean"], color="black", linewidth=1, linestyle="--", zorder=0)
     seeds = sorted(rows["n_seeds"].unique())
     text = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     ax.set_xlabel(f"mean over {text} seed{'s' if seeds[-1] > 1 else ''}{direction}")
+    ax.locator_params(axis="x", nbins=5)  # values near 1 have long labels
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
 
