@@ -327,7 +327,7 @@ ROC = {"roc": {"a": "pca"}}
     ("gallery", "message"),
     [
         ({"cells": {"view": "normal", "figures": ROC}}, "gallery: 'cells' does not exist"),
-        ({"mnist": {"view": "digit4", "figures": ROC}}, "gallery.mnist.view: 'digit4' .*did you mean 'digit3'"),
+        ({"mnist": {"view": "digit33", "figures": ROC}}, "gallery.mnist.view: 'digit33' .*did you mean 'digit3'"),
         ({"mnist": {"view": "digit3", "task": "tumour", "figures": ROC}}, "gallery.mnist.task: 'tumour' does not"),
         ({"mnist": {"view": "digit3", "figures": ROC}}, "figures.roc: needs the key gallery.mnist.task"),
         ({"mnist": {"view": "digit3", "figures": {"rocs": {"a": "pca"}}}}, "'rocs' does not exist .*'roc'"),
