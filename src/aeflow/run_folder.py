@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aeflow.models.base import AbstractAutoencoder, Batch
+    from aeflow.selection import Fitted
 
 
 def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, list]) -> Table:
@@ -122,23 +123,26 @@ def fingerprint(code: Iterable[str], **decides: Any) -> str:
     return digest.hexdigest()
 
 
-def describe(run: dict, model, dataset: dict, *, n_train: int, n_val: int, history: pd.DataFrame, best: int) -> dict:
+def describe(run: dict, fitted: Fitted, dataset: dict, *, n_train: int, n_val: int) -> dict:
     """Return the content of model.json: all about a run that is not a weight, nothing that changes when repeated."""
     import torch
 
     import aeflow
     from aeflow.models.base import AbstractDensity
 
+    model = fitted.model
     return {
         **run,
+        "hyperparameters": fitted.hyperparameters,
+        "choice": fitted.choice,
         **{key: dataset[key] for key in ("data_hash", "origin", "unit", "unit_before_scale", "n_vars")},
         "outcome": model.outcome if isinstance(model, AbstractDensity) else None,
         "n_obs_train": n_train,
         "n_obs_val": n_val,
         "n_latent": model.n_latent,
         "n_parameters": sum(p.numel() for p in model.parameters()),
-        "n_epochs": int(history["epoch"].iloc[-1]),
-        "best_epoch": best,
+        "n_epochs": int(fitted.history["epoch"].iloc[-1]),
+        "best_epoch": fitted.best_epoch,
         "versions": {"aeflow": aeflow.__version__, "torch": torch.__version__, "numpy": np.__version__},
     }
 

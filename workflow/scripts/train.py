@@ -34,9 +34,7 @@ fitted = fit_chosen(
     seed=seed,
     checkpoint=lambda name: Checkpoint(f"{params.checkpoint}/{name}", same_result),
 )
-run |= {"hyperparameters": fitted.hyperparameters, "choice": fitted.choice}
 save_tensors(fitted.model.state_dict(), out.weights)
 write_frame(fitted.history, out.history)
-counts = {"n_train": train.n_obs, "n_val": val.n_obs, "history": fitted.history, "best": fitted.best_epoch}
-write_json(describe(run, fitted.model, dataset, **counts), out.model)
+write_json(describe(run, fitted, dataset, n_train=train.n_obs, n_val=val.n_obs), out.model)
 Checkpoint(params.checkpoint, same_result).remove()
