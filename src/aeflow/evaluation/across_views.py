@@ -13,10 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-BASELINE = "pca"
+from aeflow.evaluation.comparison import BASELINE, NO_MODEL
+
 CHOSEN, ANY = "(chosen)", "(any autoencoder)"
-NO_MODEL = "(no model)"
-KEYS = ["task", "view", "model", "score"]
 COLUMNS = ("task", "model", "score", "n_views", "auroc", "validation_auroc", "views")
 N_PRINTED = 12  # rows of each task
 

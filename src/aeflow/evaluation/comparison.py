@@ -15,6 +15,7 @@ from aeflow.evaluation.ranks import rank_summary
 
 BETTER = "better than PCA"
 BASELINE = "pca"  # name of the model every other one is compared with
+NO_MODEL = "(no model)"  # in the place of a name, for what PCA's run carries for all
 LOWER_IS_BETTER = (
     "mse",
     "neg_log_likelihood",
@@ -213,8 +214,8 @@ def _text_of_metric(of_view: pd.DataFrame, metric: str) -> list[str]:
     higher = metric.rsplit("/", 1)[-1] not in LOWER_IS_BETTER
     lines = [f"{metric}  ({'higher' if higher else 'lower'} is better)"]
     if "/baseline/" in metric:  # knows no model: every row is the same
-        rows = rows[rows["model"] == BASELINE].assign(model="(no model)")
-        control, *alarms = (means.rename({BASELINE: "(no model)"}) for means in (control, *alarms))
+        rows = rows[rows["model"] == BASELINE].assign(model=NO_MODEL)
+        control, *alarms = (means.rename({BASELINE: NO_MODEL}) for means in (control, *alarms))
     for row in rows.sort_values("mean", ascending=not higher).itertuples():
         sd = f"± {row.sd:.4f}" if np.isfinite(row.sd) else ""
         text = f"  {row.model:<16} {row.mean:9.4f} {sd:<9}"
