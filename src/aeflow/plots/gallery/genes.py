@@ -17,6 +17,7 @@ LIMIT = 3  # sd at which the colours of the heatmap end
 Q, LEAST_DIFFERENCE = 0.05, 1.0  # a gene in colour: q below, mean difference above
 N_NAMED = 8  # genes named at either side
 LINE = 0.052  # height of a name, as a share of the axis
+LABEL_LINE = 0.016  # width of an upright label, as a share of the columns
 NARROW = 0.055  # share of the columns that a group needs for a label written across
 MAX_NAME = 38  # characters of a gene set's name
 
@@ -71,6 +72,10 @@ def _mark_groups(ax, groups: np.ndarray) -> None:
     narrow = min(b - a for a, b in itertools.pairwise(borders)) < NARROW * len(groups)
     if narrow:
         labels = [label.replace("\n", " ") for label in labels]
+    if narrow:  # names stand upright, at least a line apart, above their groups as nearly as that allows
+        apart = LABEL_LINE * len(groups)
+        for i in range(1, len(centres)):
+            centres[i] = max(centres[i], centres[i - 1] + apart)
     ax.set_xticks(centres, labels, rotation=90 if narrow else 0)
     ax.xaxis.tick_top()
 
