@@ -50,7 +50,7 @@ import torch
 from aeflow.job import Job
 Job(None, 1, 0).device()
 from aeflow.models.build import build
-from aeflow.training import TrainingSettings, fit
+from aeflow.training.fit import TrainingSettings, fit
 x = torch.rand(50, 8)
 fit(build("vae.VAE", 8, {}), x, x, TrainingSettings(max_epochs=2, batch_size=25), seed=0)
 print([name for name in ("torch._dynamo", "sympy", "sklearn", "matplotlib", "mlflow") if name in sys.modules])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aeflow.models.base import AbstractAutoencoder, Batch
-    from aeflow.selection import Fitted
+    from aeflow.training.choose import Fitted
 
 
 def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, list]) -> Table:
@@ -55,7 +55,7 @@ def as_batch(table: Table, codes: Mapping[str, Any], device: torch.device) -> Ba
     """Return all rows of a table on `device`, with the covariates that `codes` (of model.json) ask for."""
     import torch
 
-    from aeflow.covariates import encode_covariates
+    from aeflow.dataset.covariates import encode_covariates
     from aeflow.models.base import Batch
 
     covariates = encode_covariates(table.obs, dict(codes))

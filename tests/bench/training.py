@@ -33,7 +33,7 @@ import resource, sys
 import torch
 from aeflow.job import keep_freed_memory, spare_compiler
 from aeflow.models.build import build
-from aeflow.training import TrainingSettings, fit
+from aeflow.training.fit import TrainingSettings, fit
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 rows, n_vars, n_hidden, n_latent, batch = map(int, sys.argv[1:])
 keep_freed_memory(), spare_compiler()
@@ -78,7 +78,7 @@ def floor(n_latent: int, n_steps: int) -> tuple[float, float]:
 
 def aeflow_epoch(x, n_latent: int) -> Callable[[], None]:
     from aeflow.models.build import build
-    from aeflow.training import TrainingSettings, fit
+    from aeflow.training.fit import TrainingSettings, fit
 
     keywords = {"n_hidden": [N_HIDDEN], "n_latent": n_latent, "likelihood": "gaussian", "variance": 1.0}
     model = build("vae.VAE", N_VARS, keywords)

@@ -10,10 +10,10 @@ sys.path.insert(0, SRC)
 # jobs import aeflow, too; the shell may forbid bytecode, which costs every job seconds of compilation
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
-from aeflow import config as aeflow_config
-from aeflow import grid
-from aeflow.modules import code_files, constant
-from aeflow.scheduling import keep_one_timer
+from aeflow.plan import config as aeflow_config
+from aeflow.plan import cells as grid
+from aeflow.plan.source_code import code_files, constant
+from aeflow.plan.scheduling import keep_one_timer
 
 keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")

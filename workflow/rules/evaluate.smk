@@ -12,7 +12,7 @@ rule score:
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
-        code=code("aeflow.scores", "aeflow.run_folder"),
+        code=code("aeflow.scoring.scores", "aeflow.run_folder"),
     output:
         latent=f"{RUN}/latent.parquet",
         scores=f"{RUN}/scores.parquet",
@@ -40,7 +40,7 @@ rule generate:
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
-        code=code("aeflow.sampling", "aeflow.run_folder"),
+        code=code("aeflow.evaluation.generation.sampling", "aeflow.run_folder"),
     output:
         f"{RUN}/generated.parquet",
     log:
@@ -66,7 +66,7 @@ rule challenge:
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
         gene_sets=lambda w: gene_set_file(config["datasets"][w.dataset]["challenge"].get("gene_sets")),
-        code=code("aeflow.evaluation.challenge", "aeflow.run_folder"),
+        code=code("aeflow.evaluation.challenge.challenge", "aeflow.run_folder"),
     output:
         metrics=f"{RUN}/challenged.json",
         contributions=f"{RUN}/contributions.parquet",
@@ -94,7 +94,7 @@ rule train_judge:
         X_test=f"{DATASET}/X_test.parquet",
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
-        code=code("aeflow.judge", "aeflow.run_folder"),
+        code=code("aeflow.evaluation.generation.judge", "aeflow.run_folder"),
     output:
         weights="results/judges/{dataset}/judge.safetensors",
         description="results/judges/{dataset}/judge.json",
@@ -125,7 +125,7 @@ rule judge:
         model=f"{RUN}/model.json",
         judge="results/judges/{dataset}/judge.safetensors",
         judge_description="results/judges/{dataset}/judge.json",
-        code=code("aeflow.evaluation.judging"),
+        code=code("aeflow.evaluation.generation.judging"),
     output:
         f"{RUN}/judged.json",
     log:
@@ -151,7 +151,7 @@ rule export:
         var=f"{DATASET}/var.parquet",
         weights=f"{RUN}/model.safetensors",
         model=f"{RUN}/model.json",
-        code=code("aeflow.evaluation.activity", "aeflow.run_folder"),
+        code=code("aeflow.evaluation.representation.activity", "aeflow.run_folder"),
     output:
         directory(f"{RUN}/exports"),
     log:
@@ -178,7 +178,7 @@ rule evaluate:
         challenged=challenged,
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
-        code=code("aeflow.evaluation.run", "aeflow.evaluation.latents"),
+        code=code("aeflow.evaluation.run_metrics", "aeflow.evaluation.representation.latents"),
     output:
         metrics=f"{RUN}/metrics.json",
         calibrated=f"{RUN}/calibrated.parquet",
@@ -203,10 +203,10 @@ rule compare:
         latents=lambda w: runs("latent.parquet", dataset=w.dataset),
         obs=f"{DATASET}/obs.parquet",
         code=code(
-            "aeflow.evaluation.across_views",
-            "aeflow.evaluation.comparison",
-            "aeflow.evaluation.paired",
-            "aeflow.evaluation.stability",
+            "aeflow.comparison.across_views",
+            "aeflow.comparison.leaderboard",
+            "aeflow.comparison.paired",
+            "aeflow.comparison.stability",
         ),
     output:
         csv=report(
@@ -246,7 +246,7 @@ rule probe:
         dataset_var=f"{DATASET}/var.parquet",
         correction=f"{DATASET}/correction.safetensors",
         code=lambda w: code(
-            "aeflow.evaluation.probe_dataset",
+            "aeflow.evaluation.probes.probe_dataset",
             "aeflow.plots.probes",
             *grid.correction_modules(w.dataset, config),
         ),

@@ -76,7 +76,7 @@ rule draw_reconstructions:
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         dataset=f"{DATASET}/dataset.json",
-        code=code("aeflow.plots.images", "aeflow.scores"),
+        code=code("aeflow.plots.images", "aeflow.scoring.scores"),
     output:
         report(
             "results/comparison/{dataset}/reconstructions_{view}.png",
@@ -96,7 +96,7 @@ rule log_run:
         figures=runs("figures"),
         leaderboards=[f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS],
         comparisons=comparisons(),
-        code=code("aeflow.tracking"),
+        code=code("aeflow.tracking.log"),
     output:
         logged="results/mlflow/logged.json",
     log:

@@ -12,7 +12,7 @@ rule train:
         dataset=f"{DATASET}/dataset.json",
         gene_sets=model_gene_sets,
         code=lambda w: code(
-            "aeflow.selection",
+            "aeflow.training.choose",
             "aeflow.run_folder",
             f"aeflow.models.{config['models'][w.model]['architecture'].split('.')[0]}",
         ),

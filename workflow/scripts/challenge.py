@@ -4,7 +4,7 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
-from aeflow.evaluation.challenge import Challenge
+from aeflow.evaluation.challenge.challenge import Challenge
 from aeflow.files import read_json, write_frame, write_json
 from aeflow.models.build import load_model
 from aeflow.run_folder import gene_mask, read_view

@@ -6,10 +6,10 @@ start_job(snakemake)
 
 import pandas as pd
 
-from aeflow.evaluation.across_views import over_views, views_text
-from aeflow.evaluation.comparison import as_text, leaderboard, ranks
-from aeflow.evaluation.paired import donor_intervals
-from aeflow.evaluation.stability import stability_rows
+from aeflow.comparison.across_views import over_views, views_text
+from aeflow.comparison.leaderboard import as_text, leaderboard, ranks
+from aeflow.comparison.paired import donor_intervals
+from aeflow.comparison.stability import stability_rows
 from aeflow.files import atomic_path, read_json, write_frame
 
 inputs, out = snakemake.input, snakemake.output

@@ -6,7 +6,7 @@ start_job(snakemake)
 
 import pandas as pd
 
-from aeflow.evaluation.comparison import pictured
+from aeflow.comparison.leaderboard import pictured
 from aeflow.plots.comparison import leaderboard_figure
 from aeflow.plots.style import save
 

@@ -9,7 +9,7 @@ from aeflow.models.build import load_model
 from aeflow.plots.images import first_of_each, reconstruction_grid
 from aeflow.plots.style import save
 from aeflow.run_folder import as_batch
-from aeflow.scores import reconstruct_all
+from aeflow.scoring.scores import reconstruct_all
 from aeflow.table import read_table
 
 inputs, w = snakemake.input, snakemake.wildcards

@@ -6,8 +6,8 @@ start_job(snakemake)
 
 import pandas as pd
 
-from aeflow.evaluation.latents import subspace_metrics
-from aeflow.evaluation.run import calibrated, latent_metrics, raw_metrics, run_metrics
+from aeflow.evaluation.representation.latents import subspace_metrics
+from aeflow.evaluation.run_metrics import calibrated, latent_metrics, raw_metrics, run_metrics
 from aeflow.files import read_json, write_frame, write_json
 from aeflow.run_folder import read_loadings, read_view
 

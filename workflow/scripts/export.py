@@ -6,7 +6,7 @@ job = start_job(snakemake)
 
 from pathlib import Path
 
-from aeflow.evaluation.activity import activity_differences
+from aeflow.evaluation.representation.activity import activity_differences
 from aeflow.files import read_json, write_frame
 from aeflow.models.build import load_model
 from aeflow.run_folder import as_batch, export_frames, read_view

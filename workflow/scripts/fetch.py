@@ -8,8 +8,8 @@ import json
 import os
 from pathlib import Path
 
+from aeflow.download.fetch import fetch
 from aeflow.expression.manifest import md5_of
-from aeflow.fetch import fetch
 
 source, path = snakemake.wildcards.source, snakemake.wildcards.path
 # read here, not in params: an edited manifest must not plan downloads of files whose sums are the same

@@ -4,10 +4,10 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
+from aeflow.evaluation.generation.sampling import draw_all
 from aeflow.files import read_json, write_frame
 from aeflow.models.build import load_model
 from aeflow.run_folder import as_batch, draw_frame, given_rows, read_view, unscaled
-from aeflow.sampling import draw_all
 
 inputs, params, seed = snakemake.input, snakemake.params, int(snakemake.wildcards.seed)
 device, options, codes = job.device(), snakemake.params.generate, read_json(inputs.model)["covariates"]

@@ -4,9 +4,9 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
-from aeflow.evaluation.judging import judge_run
+from aeflow.evaluation.generation.judge import load_judge
+from aeflow.evaluation.generation.judging import judge_run
 from aeflow.files import read_json, write_json
-from aeflow.judge import load_judge
 from aeflow.models.build import load_model
 from aeflow.run_folder import read_view
 

@@ -7,8 +7,8 @@ from aeflow.job import start_job
 job = start_job(snakemake)
 
 from aeflow.files import write_json
-from aeflow.provenance import git_commit
-from aeflow.tracking import log_runs
+from aeflow.tracking.log import log_runs
+from aeflow.tracking.provenance import git_commit
 
 logged = log_runs(
     [Path(path).parent for path in snakemake.input.metrics],

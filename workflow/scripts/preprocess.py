@@ -5,8 +5,8 @@ from aeflow.job import start_job
 job = start_job(snakemake)
 
 from aeflow.correction import save_correction
+from aeflow.dataset.preprocess import SPLITS, preprocess
 from aeflow.files import read_json, write_frame, write_json
-from aeflow.preprocess import SPLITS, preprocess
 from aeflow.run_folder import data_hash
 from aeflow.table import read_table
 

@@ -10,7 +10,7 @@ import pandas as pd
 from aeflow.files import read_json, write_frame
 from aeflow.models.build import load_model
 from aeflow.run_folder import as_batch, concatenated, latent_frame, read_view
-from aeflow.scores import anomaly_scores, encode_all
+from aeflow.scoring.scores import anomaly_scores, encode_all
 
 inputs, params, out = snakemake.input, snakemake.params, snakemake.output
 device, codes = job.device(), read_json(inputs.model)["covariates"]

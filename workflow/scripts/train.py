@@ -4,13 +4,13 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
-from aeflow.checkpoint import Checkpoint, save_tensors
-from aeflow.covariates import fit_codes, n_covariates
+from aeflow.dataset.covariates import fit_codes, n_covariates
 from aeflow.files import read_json, write_frame, write_json
 from aeflow.models.build import build
 from aeflow.run_folder import as_batch, describe, fingerprint, gene_mask, permuted, read_view
-from aeflow.selection import fit_chosen
-from aeflow.training import TrainingSettings
+from aeflow.training.checkpoint import Checkpoint, save_tensors
+from aeflow.training.choose import fit_chosen
+from aeflow.training.fit import TrainingSettings
 
 inputs, params, out, w = snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards
 device, seed = job.device(), int(w.seed)

@@ -6,10 +6,10 @@ job = start_job(snakemake)
 
 import torch
 
-from aeflow.checkpoint import save_tensors
+from aeflow.evaluation.generation.judge import judged, train_judge
 from aeflow.files import write_json
-from aeflow.judge import judged, train_judge
 from aeflow.run_folder import read_view
+from aeflow.training.checkpoint import save_tensors
 
 inputs, params, out = snakemake.input, snakemake.params, snakemake.output
 device = job.device()

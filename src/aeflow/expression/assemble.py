@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aeflow.cohort import Cohort, dropped_frame
+from aeflow.dataset.cohort import Cohort, dropped_frame
 from aeflow.errors import DataError
 from aeflow.expression import quality, units
 from aeflow.expression.ids import GeneNames, SymbolTable, name_genes, stable_ids

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
-from aeflow.losses import check_reconstruction, check_unit_interval, reconstruction
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
+from aeflow.models.parts import networks
+from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, reconstruction
 
 
 class AE(AbstractAutoencoder, AbstractLayered):

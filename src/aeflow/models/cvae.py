@@ -14,9 +14,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import likelihoods, networks
-from aeflow.layers import LOG_2PI, LOGVAR_RANGE
-from aeflow.losses import check_unit_interval, gaussian_nll, kl_standard_normal
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
@@ -28,6 +25,9 @@ from aeflow.models.base import (
     check_choice,
     standard_normal,
 )
+from aeflow.models.parts import likelihoods, networks
+from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.models.parts.losses import check_unit_interval, gaussian_nll, kl_standard_normal
 
 
 class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):

@@ -14,9 +14,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aeflow.corruption import check_corruption, corrupt
-from aeflow.layers import new_activation
-from aeflow.losses import bernoulli_nll, check_unit_interval, gaussian_nll
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractGenerative,
@@ -27,6 +24,9 @@ from aeflow.models.base import (
     check_choice,
     standard_normal,
 )
+from aeflow.models.parts.corruption import check_corruption, corrupt
+from aeflow.models.parts.layers import new_activation
+from aeflow.models.parts.losses import bernoulli_nll, check_unit_interval, gaussian_nll
 
 
 class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, AbstractPrepared):

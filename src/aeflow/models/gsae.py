@@ -15,9 +15,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aeflow.layers import MaskedLinear, mlp, new_activation
-from aeflow.losses import squared_error
 from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLayered, Batch, Losses
+from aeflow.models.parts.layers import MaskedLinear, mlp, new_activation
+from aeflow.models.parts.losses import squared_error
 
 
 class GSAE(AbstractAutoencoder, AbstractExporting, AbstractLayered):

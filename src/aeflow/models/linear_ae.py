@@ -14,8 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aeflow.losses import squared_error
 from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared, Batch, Losses
+from aeflow.models.parts.losses import squared_error
 
 
 class LinearAE(AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aeflow.counts import check_counts, count_nll
 from aeflow.errors import DataError
 from aeflow.models.base import (
     AbstractAutoencoder,
@@ -22,6 +21,7 @@ from aeflow.models.base import (
     Batch,
     Losses,
 )
+from aeflow.models.parts.counts import check_counts, count_nll
 
 THETA_RANGE = (1e-3, 1e6)
 

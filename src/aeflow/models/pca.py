@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 
 from aeflow.errors import DataError
-from aeflow.layers import LOG_2PI
-from aeflow.losses import squared_error
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractClosedForm,
@@ -27,6 +25,8 @@ from aeflow.models.base import (
     Losses,
     standard_normal,
 )
+from aeflow.models.parts.layers import LOG_2PI
+from aeflow.models.parts.losses import squared_error
 
 
 class PCA(

@@ -16,9 +16,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
-from aeflow.layers import LOGVAR_RANGE
-from aeflow.losses import gaussian_nll, kl_standard_normal, squared_error
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractExporting,
@@ -30,6 +27,9 @@ from aeflow.models.base import (
     Losses,
     standard_normal,
 )
+from aeflow.models.parts import networks
+from aeflow.models.parts.layers import LOGVAR_RANGE
+from aeflow.models.parts.losses import gaussian_nll, kl_standard_normal, squared_error
 
 START_LOGVAR = -4.0  # embeddings start nearly certain: noise in both factors of <h, g> would drive the two to zero
 

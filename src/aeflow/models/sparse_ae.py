@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
-from aeflow.losses import check_reconstruction, check_unit_interval, kl_bernoulli, reconstruction
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
+from aeflow.models.parts import networks
+from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, kl_bernoulli, reconstruction
 
 MOMENTUM = 0.1  # of the running mean activation
 

@@ -5,8 +5,8 @@ z ~ N(0, I),  l = library size,  rho = softmax(f(z, s)),  x_j ~ Poisson(l rho_j)
 
 Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, Nature Methods 15, 1053; s are batch
 covariates, in the decoder and, with `encode_covariates`, in the encoder.
-Differs from the paper: l is the observed sum unless `library: latent` (aeflow.library_size); the encoder sees log1p(x)
-standardised by the training rows, in the place of scVI's batch norm.
+Differs from the paper: l is the observed sum unless `library: latent` (aeflow.models.parts.library_size); the encoder
+sees log1p(x) standardised by the training rows, in the place of scVI's batch norm.
 """
 
 from __future__ import annotations
@@ -17,11 +17,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aeflow import networks
-from aeflow.counts import StandardisedLog, check_counts, count_mean, count_nll, draw_counts
-from aeflow.layers import LOG_2PI, LOGVAR_RANGE
-from aeflow.library_size import LibrarySize
-from aeflow.losses import gaussian_nll, kl_standard_normal
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
@@ -34,6 +29,11 @@ from aeflow.models.base import (
     check_choice,
     standard_normal,
 )
+from aeflow.models.parts import networks
+from aeflow.models.parts.counts import StandardisedLog, check_counts, count_mean, count_nll, draw_counts
+from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.models.parts.library_size import LibrarySize
+from aeflow.models.parts.losses import gaussian_nll, kl_standard_normal
 
 
 class ZINBVAE(

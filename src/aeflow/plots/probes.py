@@ -75,7 +75,7 @@ def probe_pca(
 def probe_figure(probes: pd.DataFrame, title: str, origin: str) -> Figure:
     """Return dots per probe, one colour per stage, mean and standard deviation over folds; permuted labels in grey.
 
-    probes : rows of `aeflow.evaluation.probes.study_probes`, of one stage or more. What could not be probed is
+    probes : rows of `study_probes`, of one stage or more. What could not be probed is
         named in its panel.
     """
     stages = list(dict.fromkeys(probes["stage"]))

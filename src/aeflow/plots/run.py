@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from aeflow.evaluation.anomaly import labelled, score_columns, task_rows
+from aeflow.evaluation.detection.anomaly import labelled, score_columns, task_rows
 from aeflow.plots.detection import roc_curves
 from aeflow.plots.expression import expression_draws
 from aeflow.plots.images import image_grid

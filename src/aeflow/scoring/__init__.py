@@ -1,1 +1,1 @@
-"""Families of anomaly scores; `aeflow.scores` composes them."""
+"""Families of anomaly scores; `aeflow.scoring.scores` composes them."""

@@ -23,7 +23,7 @@ from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 

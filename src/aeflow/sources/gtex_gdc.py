@@ -17,7 +17,7 @@ from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 from aeflow.sources import gdc, gtex
 
 if TYPE_CHECKING:
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
 
 KIND = "expression"
 PREFIX = "gdc/"

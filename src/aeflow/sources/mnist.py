@@ -19,7 +19,7 @@ import numpy as np
 from aeflow.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
@@ -110,7 +110,7 @@ def unify(files: Mapping[str, Path], n_train: int | None = None, n_test: int | N
     import pandas as pd
     import pyarrow.parquet as pq
 
-    from aeflow.cohort import Cohort, dropped_frame
+    from aeflow.dataset.cohort import Cohort, dropped_frame
     from aeflow.table import Table
 
     missing = set(matrices()) - set(files)

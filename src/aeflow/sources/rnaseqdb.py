@@ -26,7 +26,7 @@ from aeflow.expression.obs_columns import OBS_COLUMNS
 if TYPE_CHECKING:
     import numpy as np
 
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
     from aeflow.expression.samples import FileLabel
 
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
@@ -74,7 +74,7 @@ def matrices(
     A path that begins with ``gtex:`` is a file of source gtex. Raises ConfigError, naming the option and the value, for
     what does not exist. `gate` plays no part here.
     """
-    from aeflow.registry import known_files
+    from aeflow.download.registry import known_files
 
     _check_kind(kind)
     for tissue in CLUSTERS if tissues is None else tissues:
@@ -179,7 +179,7 @@ def unify_matrices(
     """
     import pandas as pd
 
-    from aeflow.cohort import Cohort, dropped_frame
+    from aeflow.dataset.cohort import Cohort, dropped_frame
     from aeflow.expression import align, quality
     from aeflow.expression.samples import sample_sheet
     from aeflow.table import Table

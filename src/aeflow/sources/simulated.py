@@ -32,7 +32,7 @@ from aeflow.sources import rnaseqdb
 if TYPE_CHECKING:
     import pandas as pd
 
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
 
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 

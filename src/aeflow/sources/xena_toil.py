@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from aeflow.cohort import Cohort
+    from aeflow.dataset.cohort import Cohort
     from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.

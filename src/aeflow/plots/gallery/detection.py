@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
-from aeflow.evaluation.anomaly import labelled
+from aeflow.evaluation.detection.anomaly import labelled
 from aeflow.plots.detection import roc_curves
 from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.style import PALETTE

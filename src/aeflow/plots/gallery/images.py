@@ -7,15 +7,15 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aeflow.corruption import corrupt
-from aeflow.covariates import encode_covariates
+from aeflow.dataset.covariates import encode_covariates
 from aeflow.errors import DataError
 from aeflow.models.base import Batch, standard_normal
+from aeflow.models.parts.corruption import corrupt
 from aeflow.plots.gallery.grid import labelled_grid
 from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.images import first_of_each
 from aeflow.plots.style import new_figure, put_title, styled
-from aeflow.scores import in_chunks
+from aeflow.scoring.scores import in_chunks
 
 N_DRAWS = (6, 8)  # rows and columns of decoded draws
 N_STEPS = 9  # images from one end of an interpolation to the other

@@ -13,13 +13,13 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aeflow.evaluation.anomaly import task_rows
+from aeflow.evaluation.detection.anomaly import task_rows
 from aeflow.files import read_json
 from aeflow.models.base import AbstractAutoencoder, Batch
 from aeflow.models.build import load_model
 from aeflow.plots.gallery.catalogue import FIGURES
 from aeflow.run_folder import as_batch
-from aeflow.scores import encode_all, reconstruct_all
+from aeflow.scoring.scores import encode_all, reconstruct_all
 from aeflow.table import Table, read_table
 
 

@@ -1,0 +1,1 @@
+"""Verified files from public hosts, mirrors and package registries."""

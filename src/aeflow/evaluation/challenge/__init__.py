@@ -1,0 +1,1 @@
+"""Harder questions to models of expression."""

@@ -1,0 +1,1 @@
+"""Draws of a model, and how good they are."""

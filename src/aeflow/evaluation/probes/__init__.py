@@ -1,0 +1,1 @@
+"""What classifiers can tell of study, tissue and tumour."""

@@ -1,0 +1,1 @@
+"""What latents are good for."""

@@ -1,0 +1,121 @@
+"""What follows from a checked configuration: its cells, and each rule's slice."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from aeflow.errors import ConfigError
+from aeflow.plan.source_code import class_info, constant
+
+# every other key of a model entry goes to its class
+MODEL_KEYS = ("architecture", "gene_sets", "condition_on", "choose", "permute", "training")
+
+
+class Cell(NamedTuple):
+    """One training: a row of the experiment grid."""
+
+    dataset: str
+    view: str
+    model: str
+    seed: int
+
+
+def cells(config: Mapping[str, Any]) -> list[Cell]:
+    """Return every cell of every experiment once, in a stable order."""
+    found = {
+        Cell(dataset, view, model, seed)
+        for experiment in config["experiments"].values()
+        for dataset in experiment["datasets"]
+        for view in experiment["views"]
+        for model in experiment["models"]
+        for seed in experiment["seeds"]
+    }
+    return sorted(found)
+
+
+def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the raw matrices of a cohort, name -> path, as its source lists them."""
+    entry = config["cohorts"][cohort]
+    source = importlib.import_module(f"aeflow.sources.{entry['source']}")
+    options = entry["options"] | ({"cohort": cohort} if entry["source"] == "simulated" else {})
+    try:
+        return source.matrices(**options)
+    except TypeError as error:  # an option the source does not know
+        raise ConfigError(f"cohorts.{cohort}.options {entry['options']}: {error}") from error
+
+
+def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a model's class."""
+    return {key: value for key, value in config["models"][model].items() if key not in MODEL_KEYS}
+
+
+def training_settings(dataset: str, model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training keys of a cell: the top-level ones, overridden by the dataset's, then by the model's."""
+    levels = config["training"], config["datasets"][dataset]["training"], config["models"][model].get("training", {})
+    return {key: value for level in levels for key, value in level.items()}
+
+
+def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tasks that apply to runs of a dataset and view."""
+    return {n: t for n, t in config["tasks"].items() if dataset in t["datasets"] and view in t["views"]}
+
+
+def scores_validation_anomalies(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
+    """Return whether runs score validation rows outside their view, too: a task chooses its score by them."""
+    return any(task["choose_score"] for task in tasks_of(dataset, view, config).values())
+
+
+def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[str, Cell]:
+    """Return the run that plays each role of a figure: that of the smallest seed."""
+    entry, first = config["gallery"][dataset], {}
+    for cell in cells(config):
+        if (cell.dataset, cell.view) == (dataset, entry["view"]):
+            first.setdefault(cell.model, cell)  # cells are sorted
+    return {role: first[model] for role, model in entry["figures"][figure].items()}
+
+
+def draws(dataset: str, model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model is asked for draws: if it can, or if the dataset asks for a mixture on its latents."""
+    bases = class_info(config["models"][model]["architecture"]).bases
+    mixture = config["datasets"][dataset]["generate"]["gmm"] > 0 and "AbstractClosedForm" not in bases
+    return "AbstractGenerative" in bases or mixture
+
+
+def is_linear(model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model has loadings."""
+    return "AbstractLinear" in class_info(config["models"][model]["architecture"]).bases
+
+
+def challenged(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
+    """Return whether runs of a dataset and view are challenged: the dataset asks for it, and its task applies."""
+    challenge = config["datasets"][dataset].get("challenge")
+    return bool(challenge) and challenge["task"] in tasks_of(dataset, view, config)
+
+
+def exports(model: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a model says more of observations or variables than latents and scores."""
+    return "AbstractExporting" in class_info(config["models"][model]["architecture"]).bases
+
+
+def correction_modules(dataset: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the modules of a dataset's correction, which are imported by name: its method and those it is made of."""
+
+    def named(node: Any) -> Iterator[str]:
+        if isinstance(node, Mapping):
+            if "method" in node:
+                yield node["method"]
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                yield from named(child)
+
+    methods = constant("aeflow.correction", "METHODS")
+    names = dict.fromkeys(named(config["datasets"][dataset]["correct"]))
+    return [f"aeflow.correction.{methods[name].split(':')[0]}" for name in names]
+
+
+def kind(dataset: str, config: Mapping[str, Any]) -> str:
+    """Return "images" or "expression": what the observations of a dataset are."""
+    return constant(f"aeflow.sources.{config['cohorts'][config['datasets'][dataset]['cohort']]['source']}", "KIND")

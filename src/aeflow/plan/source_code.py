@@ -1,0 +1,123 @@
+"""What Python source says without being run: a model's signature, and the files a module depends on.
+
+Reading the syntax tree keeps the start of Snakemake free of torch, and a rule's `input.code` complete by construction.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aeflow.errors import ConfigError
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """Bases and keyword-only constructor arguments (name -> annotation, and whether it has a default)."""
+
+    bases: tuple[str, ...]
+    keywords: dict[str, str]
+    required: frozenset[str]
+
+
+def path_of(module: str) -> Path | None:
+    """Return the file of a module such as "aeflow.models.vae", or None if there is none."""
+    stem = PACKAGE.joinpath(*module.split(".")[1:])
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+@cache
+def class_info(architecture: str) -> ClassInfo:
+    """Return what file.Class below aeflow.models declares; ConfigError if it does not exist."""
+    module, name = architecture.rsplit(".", 1)
+    path = path_of(f"aeflow.models.{module}")
+    if path is None:
+        known = ", ".join(
+            sorted(p.stem for p in (PACKAGE / "models").glob("[a-z]*.py") if p.stem not in ("base", "build"))
+        )
+        raise ConfigError(f"architecture {architecture!r}: there is no file models/{module}.py; known: {known}")
+    classes = {node.name: node for node in _tree(path).body if isinstance(node, ast.ClassDef)}
+    if name not in classes:
+        raise ConfigError(
+            f"architecture {architecture!r}: models/{module}.py has no class {name}; it has {list(classes)}"
+        )
+    bases = tuple(ast.unparse(base) for base in classes[name].bases)
+    init = next((f for f in classes[name].body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    if init is None or not any(base.startswith("Abstract") for base in bases):
+        raise ConfigError(f"architecture {architecture!r} is not a model: no __init__, or no Abstract... base")
+    keywords = {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in init.args.kwonlyargs}
+    required = {a.arg for a, d in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True) if d is None}
+    return ClassInfo(bases, keywords, frozenset(required))
+
+
+@cache
+def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
+    """Return the keyword-only arguments of a method as its class declares it; ConfigError if it does not."""
+    for node in _tree(path_of(module)).body:
+        if isinstance(node, ast.ClassDef) and node.name == cls:
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == method:
+                    return tuple(a.arg for a in function.args.kwonlyargs)
+    raise ConfigError(f"{module}: {cls}.{method} does not exist")
+
+
+@cache
+def constant(module: str, name: str) -> Any:
+    """Return a module-level literal without running the module; ConfigError if the module does not define it.
+
+    A name imported from another module of the package is looked up there; a tuple may unpack another constant.
+    """
+    for node in _tree(path_of(module)).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            return _literal(module, node.value)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aeflow."):
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return constant(node.module, alias.name)
+    raise ConfigError(f"{module} does not define {name}")
+
+
+def _literal(module: str, node: ast.expr) -> Any:
+    if not isinstance(node, ast.Tuple):
+        return ast.literal_eval(node)
+    values: list[Any] = []
+    for item in node.elts:
+        if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):
+            values += constant(module, item.value.id)
+        else:
+            values.append(ast.literal_eval(item))
+    return tuple(values)
+
+
+@cache
+def code_files(*modules: str) -> tuple[str, ...]:
+    """Return the files of `modules` and of every aeflow module they import, at any depth, sorted."""
+    todo, found = list(modules), {}
+    while todo:
+        module = todo.pop()
+        path = path_of(module)
+        if path is None or module in found:
+            continue
+        found[module] = str(path)
+        todo += _imports(path)
+    return tuple(sorted(set(found.values())))
+
+
+def _imports(path: Path) -> list[str]:
+    modules = []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [m for m in modules if m.split(".")[0] == "aeflow" and m != "aeflow"]

@@ -1,0 +1,226 @@
+"""MLflow as a view of finished run folders; the only module that imports mlflow.
+
+Files are the truth: `log_runs` imports them, changes nothing in them, and may be repeated at will. One experiment is
+one dataset; one flat run is one view, model and seed (tag kind=cell) or one view and model over its seeds
+(kind=summary), because the MLflow UI compares flat runs well and collapses nested ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+# read by MLflow when imported or used; a user's own values stand
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default, 7, retries for four minutes
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+from mlflow import MlflowClient
+from mlflow.db import upgrade
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+
+from aeflow.errors import ConfigError
+from aeflow.files import atomic_path
+from aeflow.tracking.entries import Entry, read_entries
+
+log = logging.getLogger(__name__)
+OWNER = "aeflow.results_id"  # run tag: the results folder a run belongs to; no run of another folder is ever touched
+MAX_METRICS, MAX_PARAMS, MAX_TAGS = 800, 100, 100  # of one log_batch; MLflow allows 1000 in sum
+PROBE_SECONDS = 4  # how long a server may take to say that it is there; tried twice
+LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow server` listens if not told otherwise
+
+
+def log_runs(
+    run_folders: list[Path], comparisons: list[Path], *, uri: str | None, folder: Path, tags: dict[str, str]
+) -> dict[str, dict[str, str]]:
+    """Import finished runs into MLflow; runs that are there already, with the same bytes, are left alone.
+
+    A run whose files have changed since is logged anew and the old one soft-deleted (tag superseded_by). A run that
+    a killed import left unfinished is deleted and done again. Runs that left the config stay, as history.
+
+    Parameters
+    ----------
+    run_folders : folders with model.json, metrics.json, history.parquet, model.safetensors and figures/*.png.
+    comparisons : leaderboard.parquet files, for the difference to PCA of the summary runs.
+    uri : MLflow tracking URI; None means SQLite at folder/mlflow.db. It is created, or upgraded, first; its journal
+        mode stays as it is: with a single writer WAL gains nothing, and it does not work on NFS.
+    folder : where database and artifacts lie (artifacts only if `uri` is not a server, which has its own place).
+    tags : further tags of every run, such as git_commit.
+
+    Returns
+    -------
+    {experiment: {run name: run id}} of the runs given.
+
+    Raises
+    ------
+    DataError
+        A file is missing or contradicts another one; found before anything is logged.
+    ConfigError
+        The server does not answer (after about 10 s), or the database cannot be used.
+    """
+    entries = read_entries(run_folders, comparisons)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = _results_id(folder / "results_id")
+    uri = uri or _own_database(folder / "mlflow.db")
+    logged: dict[str, dict[str, str]] = {}
+    with _explained(uri):
+        _check_server(uri)
+        client = MlflowClient(tracking_uri=uri)
+        for name in sorted({entry.experiment for entry in entries}):
+            of_name = [entry for entry in entries if entry.experiment == name]
+            experiment_id = _experiment(client, uri, folder, of_name[0])
+            logged[name] = _log_experiment(client, experiment_id, of_name, {**tags, OWNER: owner})
+            summaries = [logged[name][entry.name] for entry in of_name if entry.kind == "summary"]
+            server = uri if _is_server(uri) else LOCAL_UI
+            log.info("%s: compare in the UI: %s", name, compare_link(server, experiment_id, summaries))
+    return logged
+
+
+def compare_link(server: str, experiment_id: str, run_ids: list[str]) -> str:
+    """Return the address of the MLflow UI's page that compares `run_ids`, in its mode for model training."""
+    runs, experiments = (urllib.parse.quote(json.dumps(ids)) for ids in (run_ids, [experiment_id]))
+    page = f"#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning"
+    return f"{_without_password(server, server).rstrip('/')}/{page}"
+
+
+def _log_experiment(
+    client: MlflowClient, experiment_id: str, entries: list[Entry], tags: dict[str, str]
+) -> dict[str, str]:
+    present: dict[str, list] = {}
+    for run in _own_runs(client, experiment_id, tags[OWNER]):
+        present.setdefault(run.data.tags.get("key", ""), []).append(run)
+    ids, n_new = {}, 0
+    for entry in entries:
+        runs = present.get(entry.name, [])
+        same = [r for r in runs if r.info.status == "FINISHED" and r.data.tags["content_hash"] == entry.content_hash]
+        n_new += not same
+        run_id = same[0].info.run_id if same else _log_entry(client, experiment_id, entry, tags)
+        for run in runs:  # only now, so that a kill in between loses nothing
+            if run.info.run_id != run_id:
+                client.set_tag(run.info.run_id, "superseded_by", run_id)
+                client.delete_run(run.info.run_id)
+        ids[entry.name] = run_id
+    log.info("%s: %d runs logged, %d were there", entries[0].experiment, n_new, len(entries) - n_new)
+    return ids
+
+
+def _own_runs(client: MlflowClient, experiment_id: str, owner: str) -> Iterator:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], f"tags.`{OWNER}` = '{owner}'", max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _log_entry(client: MlflowClient, experiment_id: str, entry: Entry, tags: dict[str, str]) -> str:
+    identity = {OWNER: tags[OWNER], "key": entry.name, "kind": entry.kind}  # what the next import knows it by
+    run = client.create_run(experiment_id, start_time=entry.start, run_name=entry.name, tags=identity)
+    run_id = run.info.run_id
+    metrics = [Metric(name, value, entry.end, step) for name, value, step in entry.metrics]
+    params = [Param(name, value) for name, value in entry.params.items()]
+    run_tags = [RunTag(name, str(value)) for name, value in {**tags, **entry.tags}.items()]
+    run_tags.append(RunTag("content_hash", entry.content_hash))
+    while metrics or params or run_tags:
+        client.log_batch(run_id, metrics[:MAX_METRICS], params[:MAX_PARAMS], run_tags[:MAX_TAGS])
+        metrics, params, run_tags = metrics[MAX_METRICS:], params[MAX_PARAMS:], run_tags[MAX_TAGS:]
+    for path, where in entry.artifacts.items():
+        client.log_artifact(run_id, str(path), where)
+    client.set_terminated(run_id, end_time=entry.end)
+    return run_id
+
+
+def _experiment(client: MlflowClient, uri: str, folder: Path, entry: Entry) -> str:
+    """Return the id of the entry's experiment, made or restored if need be, its description up to date."""
+    place = None if _is_server(uri) else (folder.resolve() / "artifacts" / entry.experiment).as_uri()
+    found = client.get_experiment_by_name(entry.experiment)
+    if found is None:
+        experiment_id = client.create_experiment(entry.experiment, artifact_location=place)
+    else:
+        experiment_id = found.experiment_id
+        if place and found.artifact_location != place:  # MLflow stores absolute paths: it would write to the old one
+            raise ConfigError(
+                f"MLflow experiment {entry.experiment!r} keeps its artifacts in {found.artifact_location}, not in "
+                f"{place}: the results folder was moved or shares a database. Everything in {folder} is made from "
+                "files: delete that folder (or set tracking.uri) and run again"
+            )
+        if found.lifecycle_stage == "deleted":
+            log.warning("experiment %s was deleted in MLflow and is restored", entry.experiment)
+            client.restore_experiment(experiment_id)
+    simulated = entry.tags["origin"] == "simulated"
+    note = (
+        f"{'**SIMULATED data, not measurements.** ' if simulated else ''}Dataset `{entry.experiment}`: autoencoders "
+        "beside PCA. Runs tagged `kind=cell` are one view, model and seed each, with losses per epoch; runs tagged "
+        "`kind=summary` are one view and model each: mean and `_sd` over seeds, and `_minus_pca`, the difference to "
+        "PCA. Imported from the files of the workflow, which are the truth."
+    )
+    for key, value in {"mlflow.note.content": note, "origin": entry.tags["origin"]}.items():
+        if found is None or found.tags.get(key) != value:
+            client.set_experiment_tag(experiment_id, key, value)
+    return experiment_id
+
+
+def _results_id(path: Path) -> str:
+    if not path.exists():
+        with atomic_path(path) as tmp:
+            tmp.write_text(uuid.uuid4().hex + "\n")
+    return path.read_text().strip()
+
+
+def _own_database(path: Path) -> str:
+    """Return the URI of the SQLite database at `path`, created whole or upgraded."""
+    for name in ("alembic", "mlflow"):  # a line for each of a hundred migrations
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if not path.exists():
+        with atomic_path(path) as tmp:  # migrations are no transaction: a kill must not leave half of them
+            upgrade.callback(f"sqlite:///{tmp.resolve()}")
+    else:
+        try:  # MLflow itself would retry for two minutes
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                connection.execute("pragma schema_version")
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(f"{path}: {error}; it is made from files: delete it and run again") from error
+        upgrade.callback(f"sqlite:///{path.resolve()}")
+    return f"sqlite:///{path.resolve()}"
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
+def _without_password(text: str, uri: str) -> str:
+    password = urllib.parse.urlsplit(uri).password
+    return text.replace(password, "***") if password else text
+
+
+def _check_server(uri: str) -> None:
+    """Raise MlflowException within about 10 s unless the server answers; any answer that is no 5xx counts."""
+    if uri.startswith("http"):
+        creds = get_default_host_creds(uri)
+        http_request(creds, "/health", "GET", max_retries=1, backoff_factor=1, timeout=PROBE_SECONDS)
+
+
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise ConfigError(
+            f"tracking.uri {_without_password(uri, uri)!r}: MLflow failed. No result is lost: all of them are files, "
+            f"and the next run of this job logs what is missing. MLflow says: {_without_password(str(error), uri)}"
+        ) from error

@@ -1,0 +1,346 @@
+"""log_runs: finished run folders become MLflow runs, once each. About 10 s, 2 of them the creation of a database."""
+
+import json
+import math
+import shutil
+import socket
+import sqlite3
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from aeflow.comparison.leaderboard import leaderboard
+from aeflow.errors import ConfigError, DataError
+from aeflow.tracking import log as tracking
+from aeflow.tracking.log import OWNER, compare_link, log_runs
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def make_run(root: Path, *, model="vae", seed=0, dataset="cohort", origin="simulated", n_epochs=5, **values) -> Path:
+    """Write a run folder in the workflow's layout; `values` are further entries of metrics.json (a_b -> a/b)."""
+    folder = root / "runs" / dataset / "normal" / model / f"seed{seed}"
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    info = {"dataset": dataset, "view": "normal", "model": model, "seed": seed, "architecture": "vae.VAE"}
+    info |= {"hyperparameters": {"n_latent": 8, "n_hidden": [64]}, "training": {"batch_size": 32, "beta": 1.0}}
+    info |= {"n_vars": 20, "data_hash": "d" * 64, "origin": origin, "unit": "standardised", "best_epoch": 2}
+    (folder / "model.json").write_text(json.dumps(info))
+    metrics = {"reconstruction/test/mse": 0.5 + seed / 10, "anomaly/tumour/deviation/squared_error/auroc": 0.9}
+    (folder / "metrics.json").write_text(json.dumps(metrics | {k.replace("_", "/"): v for k, v in values.items()}))
+    epochs = np.arange(1, n_epochs + 1)
+    pd.DataFrame({"epoch": epochs, "val_loss": 10.0 / epochs}).to_parquet(folder / "history.parquet")
+    (folder / "model.safetensors").write_bytes(f"{model}{seed}".encode())
+    (folder / "figures" / "curve.png").write_bytes(PNG)
+    return folder
+
+
+def make_board(root: Path, folders: list[Path]) -> Path:
+    runs = [tuple(json.loads((f / name).read_text()) for name in ("model.json", "metrics.json")) for f in folders]
+    path = root / "leaderboard.parquet"
+    leaderboard(runs).to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Path:
+    """A folder that log_runs has created and logged nothing to; tests copy it, since creation takes 1 to 4 s."""
+    folder = tmp_path_factory.mktemp("fresh") / "mlflow"
+    assert log_runs([], [], uri=None, folder=folder, tags={}) == {}
+    return folder
+
+
+@pytest.fixture
+def place(fresh, tmp_path) -> Path:
+    """An empty tracking folder; blank and percent sign in its name must not matter."""
+    return shutil.copytree(fresh, tmp_path / "ml flow%20")
+
+
+def import_runs(folders, place, boards=(), **tags):
+    logged = log_runs(folders, list(boards), uri=None, folder=place, tags={"git_commit": "abc", **tags})
+    return logged, MlflowClient(f"sqlite:///{place}/mlflow.db")
+
+
+def all_runs(client, name="cohort", view_type=3):
+    return client.search_runs([client.get_experiment_by_name(name).experiment_id], run_view_type=view_type)
+
+
+def test_cell_holds_what_its_files_hold(place, tmp_path):
+    """Breaks if params, tags, epochs as steps, final metrics, or any artifact is lost on the way."""
+    folder = make_run(tmp_path)
+    logged, client = import_runs([folder], place)
+    run = client.get_run(logged["cohort"]["normal/vae/seed0"])
+    tags = run.data.tags
+    assert run.info.status == "FINISHED" and run.info.run_name == "normal/vae/seed0"
+    expected = {"kind": "cell", "view": "normal", "model": "vae", "seed": "0", "origin": "simulated"}
+    assert {key: tags[key] for key in expected} == expected
+    assert tags["git_commit"] == "abc" and tags["data_hash"] == "d" * 64 and len(tags["content_hash"]) == 64
+    assert run.data.params["hyperparameters/n_latent"] == "8"
+    assert run.data.params["hyperparameters/n_hidden"] == "[64]"
+    assert run.data.params["training/beta"] == "1.0" and run.data.params["n_vars"] == "20"
+    assert run.data.metrics["reconstruction/test/mse"] == 0.5
+    points = {m.step: m.value for m in client.get_metric_history(run.info.run_id, "history/val_loss")}
+    assert points == {epoch: 10.0 / epoch for epoch in range(1, 6)}
+    names = {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert names == {"model.safetensors", "model.json", "metrics.json", "figures"}
+    fetched = client.download_artifacts(run.info.run_id, "figures/curve.png", str(tmp_path))
+    assert Path(fetched).read_bytes() == PNG
+    assert (place / "artifacts" / "cohort").is_dir(), "artifacts must lie beside the database"
+
+
+def test_simulated_data_are_named_so(place, tmp_path):
+    """Breaks if a person looking at an experiment of simulated data could take it for measurements, or the reverse."""
+    folders = [make_run(tmp_path), make_run(tmp_path, dataset="mnist", origin="real")]
+    logged, client = import_runs(folders, place)
+    notes = {n: client.get_experiment_by_name(n).tags["mlflow.note.content"] for n in ("cohort", "mnist")}
+    assert "SIMULATED" in notes["cohort"] and "SIMULATED" not in notes["mnist"]
+    for name, count in (("cohort", 1), ("mnist", 0)):
+        for run_id in logged[name].values():
+            assert client.get_run(run_id).data.tags.get("mlflow.note.content", "").count("SIMULATED") == count
+
+
+def test_second_import_changes_nothing(place, tmp_path):
+    """Breaks if a repeated import logs a run twice, touches it, or writes to its artifacts."""
+    folders = [make_run(tmp_path, seed=s, model=m) for s in (0, 1) for m in ("pca", "vae")]
+    board = make_board(tmp_path, folders)
+    first, client = import_runs(folders, place, [board])
+    before = {r.info.run_id: r.to_dictionary() for r in all_runs(client)}
+    files = {p: p.stat().st_mtime_ns for p in (place / "artifacts").rglob("*")}
+    second, client = import_runs(folders, place, [board], another_tag="changes no content")
+    assert second == first and len(first["cohort"]) == 7  # 4 cells, 2 summaries, 1 comparison
+    assert {r.info.run_id: r.to_dictionary() for r in all_runs(client)} == before
+    assert {p: p.stat().st_mtime_ns for p in (place / "artifacts").rglob("*")} == files
+
+
+def test_comparison_run_holds_probes_and_figures(place, tmp_path):
+    """Breaks if study probes or comparison figures are in the report alone, or permuted rows pass for real ones."""
+    board = make_board(tmp_path, [make_run(tmp_path, seed=s, model=m) for s in (0, 1) for m in ("pca", "vae")])
+    probes = {"stage": "support + align", "target": "study", "probe": ["zeros", "zeros"], "permuted": [False, True]}
+    pd.DataFrame(probes | {"mean": [0.9, 0.5]}).to_parquet(board.parent / "probes.parquet")
+    (board.parent / "probes.png").write_bytes(b"png")
+    (board.parent / "gallery").mkdir()
+    (board.parent / "gallery" / "roc.png").write_bytes(b"png")
+    (board.parent / "gallery" / "roc.txt").write_text("What to see.")
+    logged, client = import_runs([make_run(tmp_path, seed=0)], place, [board])
+    run = client.get_run(logged["cohort"]["comparison"])
+    assert run.data.tags["kind"] == "comparison"
+    assert run.data.metrics["probe/support-align/study/zeros"] == 0.9
+    assert run.data.metrics["probe/support-align/study/zeros/permuted"] == 0.5
+    assert "probes.png" in [file.path for file in client.list_artifacts(run.info.run_id)]
+    shown = [file.path for file in client.list_artifacts(run.info.run_id, "gallery")]
+    assert shown == ["gallery/roc.png", "gallery/roc.txt"]
+
+
+@pytest.mark.parametrize(
+    "name", ["model.json", "metrics.json", "model.safetensors", "history.parquet", "figures/new.png"]
+)
+def test_changed_file_supersedes_its_run_and_summary(place, tmp_path, name):
+    """Breaks if a file's change goes unseen, or if the run it replaces stays in view or is lost for good."""
+    changed, kept = make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)
+    first, _ = import_runs([changed, kept], place)
+    if name == "history.parquet":
+        pd.DataFrame({"epoch": [1], "val_loss": [3.0]}).to_parquet(changed / name)
+    elif name.endswith("json"):
+        (changed / name).write_text(json.dumps(json.loads((changed / name).read_text()) | {"n_more": 1}))
+        if name == "metrics.json":  # every seed must have it
+            (kept / name).write_text(json.dumps(json.loads((kept / name).read_text()) | {"n_more": 1}))
+    else:
+        (changed / name).write_bytes(b"other")
+    second, client = import_runs([changed, kept], place)
+    old, new = first["cohort"]["normal/vae/seed0"], second["cohort"]["normal/vae/seed0"]
+    assert new != old and second["cohort"]["normal/vae"] != first["cohort"]["normal/vae"]
+    if name != "metrics.json":
+        assert second["cohort"]["normal/vae/seed1"] == first["cohort"]["normal/vae/seed1"]
+    gone = client.get_run(old)
+    assert gone.info.lifecycle_stage == "deleted" and gone.data.tags["superseded_by"] == new
+    assert {r.info.run_id for r in all_runs(client, view_type=1)} == set(second["cohort"].values())
+
+
+def test_unfinished_import_is_done_again(place, tmp_path):
+    """Breaks if a killed import leaves a RUNNING run in view, or if its half is taken for the whole."""
+    folder = make_run(tmp_path)
+    first, client = import_runs([folder], place)
+    old = first["cohort"]["normal/vae/seed0"]
+    client.update_run(old, status="RUNNING")  # what a kill before the last step leaves
+    second, client = import_runs([folder], place)
+    assert second["cohort"]["normal/vae/seed0"] != old
+    assert client.get_run(old).info.lifecycle_stage == "deleted"
+    assert all(r.info.status == "FINISHED" for r in all_runs(client, view_type=1))
+
+
+def test_runs_of_others_are_never_touched(place, tmp_path):
+    """Breaks if a colleague's run of the same name on a shared server is deleted, or taken for one's own."""
+    folder = make_run(tmp_path)
+    first, client = import_runs([folder], place)
+    theirs = first["cohort"]["normal/vae/seed0"]
+    client.set_tag(theirs, OWNER, "somebody else")
+    (folder / "model.safetensors").write_bytes(b"other")
+    second, client = import_runs([folder], place)
+    assert client.get_run(theirs).info.lifecycle_stage == "active"
+    assert second["cohort"]["normal/vae/seed0"] != theirs
+
+
+def test_cells_that_left_the_config_stay(place, tmp_path):
+    """Breaks if a smaller config erases the history of a larger one."""
+    a, b = make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)
+    first, client = import_runs([a, b], place)
+    import_runs([a], place)
+    assert client.get_run(first["cohort"]["normal/vae/seed1"]).info.lifecycle_stage == "active"
+
+
+def test_summary_is_mean_and_spread_over_seeds_beside_pca(place, tmp_path):
+    """Breaks if a summary is not the plain mean and sample sd, or drops the difference to PCA or its verdict."""
+    folders = [make_run(tmp_path, seed=s) for s in range(3)]
+    folders += [make_run(tmp_path, seed=s, model="pca", n_epochs=1) for s in range(3)]
+    for seed, folder in enumerate(folders[:3]):
+        metrics = {"reconstruction/test/mse": 0.3 + seed / 10, "anomaly/tumour/deviation/squared_error/auroc": 0.8}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    logged, client = import_runs(folders, place, [make_board(tmp_path, folders)])
+    run = client.get_run(logged["cohort"]["normal/vae"])
+    metrics = run.data.metrics
+    assert run.data.tags["kind"] == "summary" and run.data.tags["n_seeds"] == "3"
+    assert metrics["reconstruction/test/mse"] == pytest.approx(0.4)
+    assert metrics["reconstruction/test/mse_sd"] == pytest.approx(0.1)
+    assert metrics["reconstruction/test/mse_minus_pca"] == pytest.approx(-0.2)
+    assert metrics["reconstruction/test/mse_minus_pca_high"] <= -0.2 + 1e-9
+    verdict = "better than PCA: 1 of 2 metrics; not better than PCA: 1 of 2 metrics"
+    assert run.data.tags["verdict"] == verdict
+    note = run.data.tags["mlflow.note.content"]
+    assert "| reconstruction/test/mse | 0.4 | 0.1 | -0.2 (-0.2 to -0.2) | better than PCA |" in note
+    pca = client.get_run(logged["cohort"]["normal/pca"])
+    assert not [name for name in pca.data.metrics if "minus_pca" in name] and "verdict" not in pca.data.tags
+
+
+def test_one_seed_has_no_spread(place, tmp_path):
+    """Breaks if the spread of a single seed is reported as 0 or NaN."""
+    logged, client = import_runs([make_run(tmp_path)], place)
+    assert "reconstruction/test/mse_sd" not in client.get_run(logged["cohort"]["normal/vae"]).data.metrics
+
+
+def test_values_that_are_not_finite_are_named(place, tmp_path):
+    """Breaks if NaN or infinity is logged (MLflow shows 1.8e308), or disappears without a word."""
+    folder = make_run(tmp_path, bad_nan=math.nan, bad_inf=math.inf, bad_null=None)
+    pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, math.nan]}).to_parquet(folder / "history.parquet")
+    logged, client = import_runs([folder], place)
+    for name, bad in (("normal/vae/seed0", ["history/val_loss"]), ("normal/vae", [])):
+        run = client.get_run(logged["cohort"][name])
+        assert run.data.tags["not_finite"] == ", ".join(["bad/inf", "bad/nan", "bad/null", *bad])
+        assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
+
+
+def test_more_than_mlflow_takes_at_once(place, tmp_path):
+    """Breaks if 1000 metrics, 100 params or 100 tags in one request are exceeded."""
+    folder = make_run(tmp_path, n_epochs=2500)
+    info = json.loads((folder / "model.json").read_text())
+    info["hyperparameters"] = {f"h{i}": i for i in range(230)}
+    (folder / "model.json").write_text(json.dumps(info))
+    logged, client = import_runs([folder], place, **{f"tag{i}": "x" for i in range(150)})
+    run = client.get_run(logged["cohort"]["normal/vae/seed0"])
+    assert len(client.get_metric_history(run.info.run_id, "history/val_loss")) == 2500
+    assert run.data.params["hyperparameters/h229"] == "229" and run.data.tags["tag149"] == "x"
+
+
+@pytest.mark.parametrize("name", ["model.json", "metrics.json", "history.parquet", "model.safetensors"])
+def test_missing_file_stops_before_anything_is_logged(place, tmp_path, name):
+    """Breaks if half a run, or runs before it in the list, are logged although a file is missing."""
+    good, bad = make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)
+    (bad / name).unlink()
+    with pytest.raises(DataError, match=rf"seed1: {name}"):
+        import_runs([good, bad], place)
+    assert MlflowClient(f"sqlite:///{place}/mlflow.db").get_experiment_by_name("cohort") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metrics.json", '{"a": 1', r"metrics\.json: not JSON.*line 1"),
+        ("metrics.json", '{"a": "high"}', r"metrics\.json: metric 'a' must be a number, found 'high'"),
+        ("metrics.json", "[1]", r"metrics\.json: must hold an object, found list"),
+        ("model.json", '{"dataset": "cohort"}', r"model\.json: no key 'view'"),
+    ],
+)
+def test_bad_file_is_named(place, tmp_path, name, text, message):
+    """Breaks if the error of a damaged file does not say which file and what is in it."""
+    folder = make_run(tmp_path)
+    (folder / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        import_runs([folder], place)
+
+
+def test_contradictions_are_errors(place, tmp_path):
+    """Breaks if one run given twice, mixed origins, or a metric only some seeds have, passes unseen."""
+    folder = make_run(tmp_path)
+    with pytest.raises(DataError, match="'normal/vae/seed0' of 'cohort' is given twice"):
+        import_runs([folder, folder], place)
+    with pytest.raises(DataError, match="disagree on origin"):
+        import_runs([folder, make_run(tmp_path, seed=1, origin="real")], place)
+    with pytest.raises(DataError, match=r"'normal/vae/seed0' has no metric 'extra/metric'"):
+        import_runs([folder, make_run(tmp_path, seed=2, extra_metric=1.0)], place)
+
+
+def test_broken_database_is_named_at_once(place, tmp_path):
+    """Breaks if MLflow's own two minutes of retries come before the message."""
+    (place / "mlflow.db").write_bytes(b"no database at all" * 100)
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=r"mlflow\.db.*delete it and run again"):
+        import_runs([make_run(tmp_path)], place)
+    assert time.monotonic() - started < 5
+
+
+def test_moved_folder_is_an_error(place, tmp_path):
+    """Breaks if, after a move, artifacts are written to the old place, outside the project."""
+    folder = make_run(tmp_path)
+    import_runs([folder], place)
+    moved = place.rename(tmp_path / "moved")
+    with pytest.raises(ConfigError, match="results folder was moved"):
+        import_runs([folder], moved)
+    assert not place.exists()
+
+
+def test_database_keeps_the_rollback_journal(fresh):
+    """Breaks if the database is switched to WAL, which fails on NFS, or left half made beside its name."""
+    with sqlite3.connect(fresh / "mlflow.db") as connection:
+        assert connection.execute("pragma journal_mode").fetchone() == ("delete",)
+    assert {path.name for path in fresh.iterdir()} == {"mlflow.db", "results_id"}
+
+
+@pytest.fixture
+def silent_port():
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+        threading.Thread(target=lambda: [kept.append(server.accept()) for _ in range(20)], daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["closed", "silent"])
+def test_dead_server_fails_soon_and_loses_nothing(tmp_path, kind, silent_port, monkeypatch):
+    """Breaks if a dead server costs minutes, gives an unclear error, shows a password, or harms the files."""
+    assert tracking.PROBE_SECONDS <= 4  # tried twice, hence 10 s
+    monkeypatch.setattr(tracking, "PROBE_SECONDS", 1)
+    port = silent_port
+    if kind == "closed":
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+    folder = make_run(tmp_path)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=rf"tracking.uri 'http://me:\*\*\*@127.0.0.1:{port}'.*No result is lost") as e:
+        log_runs([folder], [], uri=f"http://me:secret@127.0.0.1:{port}", folder=tmp_path / "mlflow", tags={})
+    assert time.monotonic() - started < 6
+    assert "secret" not in str(e.value)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_compare_link_names_runs_and_experiment():
+    """Breaks if the UI's address for comparing runs is not quoted as the UI expects."""
+    link = compare_link("http://127.0.0.1:5000/", "7", ["a", "b"])
+    page, _, query = link.partition("?")
+    assert page == "http://127.0.0.1:5000/#/compare-runs"
+    asked = urllib.parse.parse_qs(query, strict_parsing=True)
+    assert asked == {"runs": ['["a", "b"]'], "experiments": ['["7"]'], "workflowType": ["machine_learning"]}
