@@ -13,7 +13,8 @@ if "cohorts" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/assess.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/gallery.smk"
 include: "workflow/rules/publish.smk"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,14 @@ class Job:
     log: logging.Logger
     threads: int
     gpu: int
+
+    @contextlib.contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Log how long the block took, in seconds by the clock and of this process's CPU time."""
+        clock = time.perf_counter()
+        cpu = time.process_time()
+        yield
+        self.log.info("%s: %.2f s, %.2f s of CPU", what, time.perf_counter() - clock, time.process_time() - cpu)
 
     def device(self) -> torch.device:
         """Return the device `resources: gpu` asks for; RuntimeError where it is not there, never another one."""

@@ -14,6 +14,7 @@ from aeflow.plan import config as aeflow_config
 from aeflow.plan import cells as grid
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
+from aeflow.files import dataset_files, run_files
 
 keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")
@@ -25,6 +26,9 @@ DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
 RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
 DATASET = "results/datasets/{dataset}"
+DATASET_FILES = dataset_files(DATASET)
+TRAINING_FILES = {name: path for name, path in DATASET_FILES.items() if name != "X_test"}
+RUN_FILES = run_files(RUN)
 
 # where bytes come from does not decide a result, so it travels outside params, which would plan new runs
 os.environ["AEFLOW_MIRRORS"] = json.dumps(config["mirrors"])
@@ -121,41 +125,33 @@ def gallery_of(wildcards, key, absent=None):
 
 
 def generated(wildcards):
-    """Draws of a run's model, where it is asked for some."""
+    """Folder with the draws of a run's model, where it is asked for some."""
     asked = grid.draws(wildcards.dataset, wildcards.model, config)
-    return f"{RUN}/generated.parquet" if asked else []
+    return f"{RUN}/tables" if asked else []
 
 
-def judged(wildcards):
-    """What a judge says of these draws, where the dataset has one."""
-    has_judge = "judge" in config["datasets"][wildcards.dataset]["generate"]
-    return f"{RUN}/judged.json" if has_judge and generated(wildcards) else []
+def companions(wildcards):
+    """What the evaluations of a run read beside the run and its dataset."""
+    dataset = config["datasets"][wildcards.dataset]
+    found = {}
+    if "judge" in dataset["generate"]:
+        found["judge"] = "results/judges/{dataset}/judge.json"
+        found["judge_weights"] = "results/judges/{dataset}/judge.safetensors"
+    if grid.challenged(wildcards.dataset, wildcards.view, config):
+        found["gene_sets"] = gene_set_file(dataset["challenge"]["gene_sets"])
+    if wildcards.model != config["baseline"] and grid.is_linear(wildcards.model, config):
+        files = run_files(RUN.replace("{model}", config["baseline"]))
+        found["baseline"] = files["model"]
+        found["baseline_weights"] = files["weights"]
+    return found
 
 
-def challenged(wildcards):
-    """Diluted tumours, injected outliers and explanations of a run, where the dataset asks for them."""
-    return f"{RUN}/challenged.json" if grid.challenged(wildcards.dataset, wildcards.view, config) else []
-
-
-def model_of_baselines(wildcards):
-    """The data themselves, for the one run of a view and seed that carries what knows no model."""
-    if wildcards.model != "pca":
-        return {}
-    return {name: f"{DATASET}/{name}.parquet" for name in ("X_train", "X_test")}
-
-
-def loadings(wildcards):
-    """Exported loadings of a linear model, and of PCA to hold them against."""
-    if wildcards.model == "pca" or not grid.is_linear(wildcards.model, config):
-        return {}
-    exports = f"{RUN}/exports"
-    return {"exports": exports, "pca_exports": exports.replace("{model}", "pca")}
-
-
-def exported(dataset=None):
-    """Export folders of the runs whose model has something to export."""
-    chosen = [c for c in CELLS if dataset in (None, c.dataset) and grid.exports(c.model, config)]
-    return [f"{RUN}/exports".format(**cell._asdict()) for cell in chosen]
+def assess_code(wildcards):
+    """Files that decide what an assessment finds."""
+    scores = [f"aeflow.scoring.{name.rsplit('.', 1)[0]}" for name in config["scores"]["families"]]
+    entries = grid.evaluations(wildcards.dataset, config).values()
+    evaluations = [f"aeflow.evaluation.{entry['evaluation'].rsplit('.', 1)[0]}" for entry in entries]
+    return code("aeflow.run", *scores, *evaluations)
 
 
 def comparisons():
@@ -175,4 +171,4 @@ def comparisons():
 
 def targets():
     """Everything `rule all` asks for."""
-    return [*comparisons(), *exported(), "results/mlflow/logged.json"]
+    return [*comparisons(), "results/mlflow/logged.json"]

@@ -8,7 +8,7 @@ rule draw_run:
         model=f"{RUN}/model.json",
         history=f"{RUN}/history.parquet",
         scores=f"{RUN}/scores.parquet",
-        generated=generated,
+        tables=generated,
         X_test=f"{DATASET}/X_test.parquet",
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
@@ -92,7 +92,7 @@ rule draw_reconstructions:
 
 rule log_run:
     input:
-        metrics=runs("metrics.json"),
+        metrics=runs("metrics.parquet"),
         figures=runs("figures"),
         leaderboards=[f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS],
         comparisons=comparisons(),
@@ -104,6 +104,7 @@ rule log_run:
     benchmark:
         "benchmarks/log_run.tsv"
     params:
+        baseline=config["baseline"],
         uri=config["tracking"].get("uri"),
         folder=lambda w, output: os.path.dirname(output.logged),
     script:

@@ -5,15 +5,14 @@
 
 rule train:
     input:
-        X_train=f"{DATASET}/X_train.parquet",
-        X_val=f"{DATASET}/X_val.parquet",
-        obs=f"{DATASET}/obs.parquet",
-        var=f"{DATASET}/var.parquet",
-        dataset=f"{DATASET}/dataset.json",
+        **TRAINING_FILES,
         gene_sets=model_gene_sets,
         code=lambda w: code(
-            "aeflow.training.choose",
-            "aeflow.run_folder",
+            "aeflow.models.build",
+            "aeflow.training.describe",
+            "aeflow.training.permute",
+            "aeflow.dataset.batch",
+            "aeflow.expression.masks",
             f"aeflow.models.{config['models'][w.model]['architecture'].split('.')[0]}",
         ),
     output:

@@ -1,4 +1,4 @@
-"""Compare all runs of a dataset with PCA."""
+"""Compare all runs of a dataset with its baseline."""
 
 from aeflow.job import start_job
 
@@ -7,22 +7,30 @@ start_job(snakemake)
 import pandas as pd
 
 from aeflow.comparison.across_views import over_views, views_text
-from aeflow.comparison.leaderboard import as_text, leaderboard, ranks
+from aeflow.comparison.leaderboard import Leaderboard
 from aeflow.comparison.paired import donor_intervals
 from aeflow.comparison.stability import stability_rows
-from aeflow.files import atomic_path, read_json, write_frame
+from aeflow.evaluation.metric import read_metrics
+from aeflow.files import atomic_path, write_frame
+from aeflow.training.specification import Specification
 
-inputs, out = snakemake.input, snakemake.output
-models = [read_json(path) for path in inputs.models]
-scores = zip(models, map(pd.read_parquet, inputs.scores), strict=True)  # one at a time: they are read lazily
-donors = donor_intervals(scores, pd.read_parquet(inputs.obs), snakemake.params.tasks)
-board = leaderboard(zip(models, map(read_json, inputs.metrics), strict=True), donors)
-stability = stability_rows(zip(models, map(pd.read_parquet, inputs.latents), strict=True))
-board = pd.concat([board, stability], ignore_index=True) if len(stability) else board
-write_frame(board, out.parquet)
-views = over_views(board, snakemake.params.tasks)
-for frame, path in ((board, out.csv), (ranks(board), out.ranks), (views, out.views)):
+inputs = snakemake.input
+params = snakemake.params
+out = snakemake.output
+
+specs = [Specification.read(path) for path in inputs.models]
+# one file at a time: the tables of a hundred runs do not fit in memory
+scores = zip(specs, map(pd.read_parquet, inputs.scores), strict=True)
+latents = zip(specs, map(pd.read_parquet, inputs.latents), strict=True)
+donors = donor_intervals(scores, pd.read_parquet(inputs.obs), params.tasks, params.baseline)
+stability = stability_rows(latents)
+metrics = [read_metrics(path) for path in inputs.metrics]
+board = Leaderboard.of_runs(zip(specs, metrics, strict=True), params.baseline, donors=donors, stability=stability)
+views = over_views(board.frame, params.tasks, params.baseline)
+
+write_frame(board.frame, out.parquet)
+for frame, path in ((board.frame, out.csv), (board.ranks(), out.ranks), (views, out.views)):
     with atomic_path(path) as tmp:
         frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
-    tmp.write_text(as_text(board) + views_text(views))
+    tmp.write_text(board.text() + views_text(views))

@@ -13,6 +13,7 @@ from aeflow.tracking.provenance import git_commit
 logged = log_runs(
     [Path(path).parent for path in snakemake.input.metrics],
     [Path(path) for path in snakemake.input.leaderboards],
+    baseline=snakemake.params.baseline,
     uri=snakemake.params.uri,
     folder=Path(snakemake.params.folder),
     tags={"git_commit": git_commit()},

@@ -4,37 +4,88 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
+from pathlib import Path
+
+import torch
+
+from aeflow.dataset.batch import as_batch
 from aeflow.dataset.covariates import fit_codes, n_covariates
-from aeflow.files import read_json, write_frame, write_json
+from aeflow.dataset.dataset import Dataset
+from aeflow.expression.masks import gene_mask
+from aeflow.files import write_frame, write_json
 from aeflow.models.build import build
-from aeflow.run_folder import as_batch, describe, fingerprint, gene_mask, permuted, read_view
 from aeflow.training.checkpoint import Checkpoint, save_tensors
 from aeflow.training.choose import fit_chosen
+from aeflow.training.describe import describe, fingerprint
 from aeflow.training.fit import TrainingSettings
+from aeflow.training.permute import permuted
 
-inputs, params, out, w = snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards
-device, seed = job.device(), int(w.seed)
-train, val = (read_view(X, inputs.obs, inputs.var, params.view) for X in (inputs.X_train, inputs.X_val))
+inputs = snakemake.input
+params = snakemake.params
+out = snakemake.output
+seed = int(snakemake.wildcards.seed)
+device = job.device()
+
+dataset = Dataset.open(Path(inputs.dataset).parent)
+train = dataset.rows("train", params.view)
+val = dataset.rows("val", params.view)
 if params.permute:  # a control: what remains when no variable knows of another
-    train, val = permuted(train, seed), permuted(val, seed + 1)
-dataset = read_json(inputs.dataset)
-mask, sets = gene_mask(inputs.gene_sets, train.var, params.min_genes) if inputs.get("gene_sets") else (None, {})
+    train = permuted(train, seed)
+    val = permuted(val, seed + 1)
 codes = fit_codes(train.obs, params.condition_on)
 settings = TrainingSettings(**params.training)
 job.log.info("%s on %d rows, %d variables, %s", params.architecture, train.n_obs, train.n_vars, settings)
 
-run = {**dict(w.items()), "seed": seed, "architecture": params.architecture, "hyperparameters": params.hyperparameters}
-run |= {"training": vars(settings), "view_filter": params.view, "covariates": codes, "permuted": params.permute, **sets}
-run["n_covariates"] = n_covariates(codes)
-decides = {"data": dataset["data_hash"], "threads": job.threads, "device": str(device), "choose": params.choose}
-same_result = fingerprint(inputs.code, run=run, **decides)
-fitted = fit_chosen(
-    lambda chosen: build(params.architecture, train.n_vars, chosen, mask, run["n_covariates"]).to(device),
-    *(params.hyperparameters, params.choose, as_batch(train, codes, device), as_batch(val, codes, device), settings),
-    seed=seed,
-    checkpoint=lambda name: Checkpoint(f"{params.checkpoint}/{name}", same_result),
+run = {
+    "dataset": snakemake.wildcards.dataset,
+    "view": snakemake.wildcards.view,
+    "model": snakemake.wildcards.model,
+    "seed": seed,
+    "architecture": params.architecture,
+    "training": vars(settings),
+    "view_filter": params.view,
+    "covariates": codes,
+    "permuted": params.permute,
+    "n_covariates": n_covariates(codes),
+}
+mask = None
+if inputs.get("gene_sets"):
+    sets = gene_mask(inputs.gene_sets, train.var, params.min_genes)
+    mask = torch.from_numpy(sets.mask)
+    run["gene_sets"] = sets.names
+    run["gene_set_coverage"] = sets.coverage
+same_result = fingerprint(
+    inputs.code,
+    run=run,
+    hyperparameters=params.hyperparameters,
+    choose=params.choose,
+    data=dataset.data_hash,
+    threads=job.threads,
+    device=str(device),
 )
+
+
+def make(hyperparameters):
+    model = build(params.architecture, train.n_vars, hyperparameters, mask, run["n_covariates"])
+    return model.to(device)
+
+
+def checkpoint(name):
+    return Checkpoint(f"{params.checkpoint}/{name}", same_result)
+
+
+fitted = fit_chosen(
+    make,
+    params.hyperparameters,
+    params.choose,
+    as_batch(train, codes, device),
+    as_batch(val, codes, device),
+    settings,
+    seed=seed,
+    checkpoint=checkpoint,
+)
+spec = describe(run, fitted, dataset, n_train=train.n_obs, n_val=val.n_obs)
 save_tensors(fitted.model.state_dict(), out.weights)
 write_frame(fitted.history, out.history)
-write_json(describe(run, fitted, dataset, n_train=train.n_obs, n_val=val.n_obs), out.model)
+write_json(spec.as_json(), out.model)
 Checkpoint(params.checkpoint, same_result).remove()

@@ -8,32 +8,33 @@ a normal one.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from aeflow.comparison.leaderboard import BASELINE, NO_MODEL
+from aeflow.comparison.leaderboard import NO_MODEL
 
 CHOSEN, ANY = "(chosen)", "(any autoencoder)"
 COLUMNS = ("task", "model", "score", "n_views", "auroc", "validation_auroc", "views")
 N_PRINTED = 12  # rows of each task
 
 
-def over_views(board: pd.DataFrame, tasks: dict[str, Any]) -> pd.DataFrame:
+def over_views(board: pd.DataFrame, tasks: Mapping[str, Any], baseline: str) -> pd.DataFrame:
     """Return one row per task, model and score: the mean AUROC over the task's views; best first within a task.
 
-    board : a leaderboard; tasks : of the dataset; those of one view have no row.
+    board : rows of a leaderboard; tasks : entries of the configuration that apply to the dataset; those of one view
+    have no row. baseline : name of the model that others are compared with.
 
     Returns
     -------
     Columns task, model, score, n_views, auroc (test), validation_auroc (NaN where the task does not choose its score),
     views (auroc by view, what was chosen in brackets). Of a task that chooses, a row "(chosen)" for every model, and
-    one for all but PCA and the baselines together, "(any autoencoder)".
+    one for all but the baseline model and what knows no model together, "(any autoencoder)".
     """
     found = []
     for name, task in tasks.items():
-        values = _values(board, name)
+        values = _values(board, name, baseline)
         n_views = values["view"].nunique()
         if n_views < 2:
             continue
@@ -41,22 +42,21 @@ def over_views(board: pd.DataFrame, tasks: dict[str, Any]) -> pd.DataFrame:
         values = values[everywhere]
         rows = [_row(name, model, score, group) for (model, score), group in values.groupby(["model", "score"])]
         if task.get("choose_score"):
-            rows += _chosen(name, values[values["model"] != NO_MODEL])
+            rows += _chosen(name, values[values["model"] != NO_MODEL], baseline)
         found += sorted(rows, key=lambda row: -row["auroc"])
     return pd.DataFrame(found, columns=list(COLUMNS))
 
 
-def _values(board: pd.DataFrame, task: str) -> pd.DataFrame:
+def _values(board: pd.DataFrame, task: str, baseline: str) -> pd.DataFrame:
     """Return columns view, model, score, auroc, validation_auroc of a task."""
-    frames = []
-    for part, column in (("anomaly", "auroc"), ("validation", "validation_auroc")):
-        metric = re.compile(rf"{part}/{re.escape(task)}/(?P<score>[a-z]+/\w+)/auroc$")
-        score = board["metric"].str.extract(metric)["score"]
-        rows = board.assign(score=score)[score.notna()].rename(columns={"mean": column})
-        rows = rows[~rows["score"].str.startswith("baseline/") | (rows["model"] == BASELINE)]
-        frames.append(rows[["view", "model", "score", column]])
-    values = frames[0].merge(frames[1], on=["view", "model", "score"], how="left")
-    values.loc[values["score"].str.startswith("baseline/"), "model"] = NO_MODEL
+    # what knows no model is the same in every run: it is taken from the baseline's
+    of_task = board[(board["subject"] == task) & (board["name"] == "auroc")]
+    of_task = of_task[~of_task["baseline"] | (of_task["model"] == baseline)]
+    keys = ["view", "model", "score"]
+    test = of_task[of_task["part"] == "anomaly"].rename(columns={"mean": "auroc"})
+    val = of_task[of_task["part"] == "validation"].rename(columns={"mean": "validation_auroc"})
+    values = test[[*keys, "baseline", "auroc"]].merge(val[[*keys, "validation_auroc"]], on=keys, how="left")
+    values.loc[values["baseline"], "model"] = NO_MODEL
     return values
 
 
@@ -67,9 +67,9 @@ def _row(task: str, model: str, score: str, group: pd.DataFrame, names: dict[str
     return {"task": task, "model": model, "score": score, "n_views": len(group), **means, "views": by_view}
 
 
-def _chosen(task: str, values: pd.DataFrame) -> list[dict[str, Any]]:
+def _chosen(task: str, values: pd.DataFrame, baseline: str) -> list[dict[str, Any]]:
     """Return a row for every model, its score chosen, and one for all autoencoders, model and score chosen."""
-    autoencoders = values[values["model"] != BASELINE]
+    autoencoders = values[values["model"] != baseline]
     groups = list(values.groupby("model")) + ([(ANY, autoencoders)] if autoencoders["model"].nunique() > 1 else [])
     rows = []
     for model, group in groups:

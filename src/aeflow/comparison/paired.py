@@ -6,60 +6,72 @@ models; the interval over seeds stands beside it in the leaderboard.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from aeflow.evaluation.detection.anomaly import task_rows
 from aeflow.evaluation.detection.intervals import CONFIDENCE, RECALL, Curve, group_weights
+from aeflow.evaluation.task import Task
+from aeflow.training.specification import Specification
 
-BASELINE = "pca"
 N_RESAMPLES = 200
 # resampling all scores of all runs would take an hour on images
 SCORES = ("deviation/squared_error", "proximity/knn", "density/neg_log_likelihood", "combined/max")
-COLUMNS = ("view", "model", "metric", "donor_low", "donor_high")
+COLUMNS = ("view", "model", "part", "subject", "score", "name", "donor_low", "donor_high")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The test rows of one task and view, and how often each resample draws them."""
+
+    rows: np.ndarray  # (n_obs,) of scores.parquet
+    label: np.ndarray
+    weights: np.ndarray
 
 
 def donor_intervals(
-    runs: Iterable[tuple[dict[str, Any], pd.DataFrame]], obs: pd.DataFrame, tasks: dict[str, Any]
+    runs: Iterable[tuple[Specification, pd.DataFrame]], obs: pd.DataFrame, tasks: Mapping[str, Any], baseline: str
 ) -> pd.DataFrame:
-    """Return one row per view, model and metric anomaly/{task}/{score}/auroc: the 95 % interval of model minus PCA.
+    """Return the 95 % interval of model minus baseline for anomaly/{task}/{score}/auroc, one row each, as `COLUMNS`.
 
-    runs : (model.json, content of scores.parquet) of each run of one dataset; obs : of the dataset.
+    runs : specification and content of scores.parquet of each run of one dataset; obs : of the dataset; tasks : entries
+    of the configuration; baseline : name of the model that others are compared with.
     """
     resampled: dict[tuple[str, str, str], dict[str, dict[int, np.ndarray]]] = {}
-    masks: dict[tuple[str, str], tuple] = {}
-    for info, scores in runs:
-        for name, task in tasks.items():
-            if info["view"] not in task["views"]:
+    found: dict[tuple[str, str], _Rows] = {}
+    for spec, scores in runs:
+        for name, entry in tasks.items():
+            if spec.view not in entry["views"]:
                 continue
-            key = info["view"], name
-            if key not in masks:
-                masks[key] = _rows(scores, obs, task, info["view_filter"], name)
-            rows, label, weights = masks[key]
+            key = spec.view, name
+            if key not in found:
+                found[key] = _rows(scores, obs, Task.of_entry(name, entry, spec.view_filter))
+            of_task = found[key]
             for score in SCORES:
                 if score in scores:
-                    values = Curve(label, scores[score].to_numpy()[rows]).metrics(weights, RECALL)[0]
+                    curve = Curve(of_task.label, scores[score].to_numpy()[of_task.rows])
+                    values = curve.metrics(of_task.weights, RECALL)[0]
                     by_model = resampled.setdefault((*key, score), {})
-                    by_model.setdefault(info["model"], {})[info["seed"]] = values
+                    by_model.setdefault(spec.model, {})[spec.seed] = values
     out = []
     for (view, task, score), by_model in resampled.items():
+        of_baseline = by_model.get(baseline, {})
         for model, by_seed in by_model.items():
-            seeds = sorted(set(by_seed) & set(by_model.get(BASELINE, {})))
-            if model == BASELINE or not seeds:
+            seeds = sorted(set(by_seed) & set(of_baseline))
+            if model == baseline or not seeds:
                 continue
-            difference = np.mean([by_seed[s] - by_model[BASELINE][s] for s in seeds], axis=0)
+            difference = np.mean([by_seed[s] - of_baseline[s] for s in seeds], axis=0)
             low, high = np.quantile(difference, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-            out.append((view, model, f"anomaly/{task}/{score}/auroc", low, high))
+            out.append((view, model, "anomaly", task, score, "auroc", low, high))
     return pd.DataFrame(out, columns=list(COLUMNS))
 
 
-def _rows(scores: pd.DataFrame, obs: pd.DataFrame, task: dict, view: dict, name: str) -> tuple:
+def _rows(scores: pd.DataFrame, obs: pd.DataFrame, task: Task) -> _Rows:
     sheet = obs.set_index("sample_id", drop=False).loc[scores["sample_id"]].reset_index(drop=True)
-    found = task_rows(sheet, task, view, name)
-    rows = found["normal"] | found["anomaly"]
-    label = found["anomaly"][rows]
-    groups = sheet["donor_id" if "donor_id" in sheet else "sample_id"].to_numpy()[rows]
-    return rows, label, group_weights(label, groups, N_RESAMPLES, np.random.default_rng(0))
+    of_task = task.masks(sheet, "test")
+    groups = sheet["donor_id" if "donor_id" in sheet else "sample_id"].to_numpy()[of_task.either]
+    weights = group_weights(of_task.label, groups, N_RESAMPLES, np.random.default_rng(0))
+    return _Rows(of_task.either, of_task.label, weights)

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from aeflow.evaluation.metric import declare, metric_text
 from aeflow.evaluation.representation.clusters import seed_stability
+from aeflow.training.specification import Specification
 
 MAX_ROWS = 5000
+CKA = declare(
+    "representation",
+    "cka",
+    "higher",
+    "Do two seeds find the same latents? Mean linear centred kernel alignment of test latents over pairs of seeds.",
+)
 
 
-def stability_rows(runs: Iterable[tuple[dict[str, Any], pd.DataFrame]]) -> pd.DataFrame:
-    """Return leaderboard rows of representation/stability/cka: mean linear CKA of test latents over pairs of seeds.
+def stability_rows(runs: Iterable[tuple[Specification, pd.DataFrame]]) -> pd.DataFrame:
+    """Return leaderboard rows of representation/stability/cka.
 
-    runs : (model.json, content of latent.parquet) of each run of a dataset. A model of one seed, or whose latents do
-    not vary at all, has no row.
+    runs : specification and content of latent.parquet of each run of a dataset. A model of one seed, or whose latents
+    do not vary at all, has no row. It is a number of a model, not of a run, so it has no interval and no verdict.
     """
     latents: dict[tuple[str, str, str, str], list[np.ndarray]] = {}
-    for info, frame in runs:
+    for spec, frame in runs:
         z = frame.loc[frame["split"] == "test"].drop(columns=["sample_id", "split"]).to_numpy(np.float64)[:MAX_ROWS]
-        latents.setdefault(tuple(info[k] for k in ("dataset", "origin", "view", "model")), []).append(z)
+        latents.setdefault((spec.dataset, spec.origin, spec.view, spec.model), []).append(z)
     rows = []
     for (dataset, origin, view, model), found in latents.items():
         if len(found) < 2 or not all(np.ptp(z, axis=0).any() for z in found):
             continue
-        stability = seed_stability(found)
-        row = {"dataset": dataset, "origin": origin, "view": view, "model": model, "n_seeds": len(found)}
-        row |= {"metric": "representation/stability/cka", "mean": stability["cka"], "sd": np.nan, "verdict": ""}
-        rows.append(row | {"higher_is_better": True})
+        metric = {"part": CKA.part, "subject": "stability", "score": "", "name": CKA.name}
+        row = {"dataset": dataset, "origin": origin, "view": view, "model": model, **metric}
+        row |= {"metric": metric_text(**metric), "direction": CKA.direction, "baseline": False}
+        row |= {"n_seeds": len(found), "mean": seed_stability(found)["cka"], "verdict": ""}
+        rows.append(row)
     return pd.DataFrame(rows)

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from aeflow.evaluation.assessment import Assessment
+from aeflow.evaluation.evaluation import Evaluation, Findings
+from aeflow.evaluation.metric import declare, measured
+from aeflow.views import some_rows_of
+
+declare("reconstruction", "mse", "lower", "Mean squared error over rows and variables, in squared units of x.")
+declare(
+    "reconstruction",
+    "explained_variance",
+    "higher",
+    "1 - squared error / squared distance to the training mean: 0 is what the mean gives, 1 is perfect.",
+)
+declare(
+    "likelihood",
+    "neg_log_likelihood",
+    "lower",
+    "Mean of -log p(x) in nats per observation. `continuous` (a density), `binary` and `counts` (probabilities) never "
+    "compare. PCA's is exact, others are importance-weighted with `scores.n_importance` draws.",
+)
 
 
-def reconstruction_metrics(scores: pd.DataFrame, n_vars: int) -> dict[str, float]:
-    """Return metrics over the rows of `scores` (test rows of the run's view).
+class Reconstruction(Evaluation):
+    """Means over the test rows that the run's view allows."""
 
-    mse : mean over rows and variables, in squared units of the dataset.
-    explained_variance : 1 - squared error / squared distance to the training mean; 0 is the mean's, 1 perfect.
-    """
-    error, null = scores["deviation/squared_error"], scores["baseline/squared_distance_to_mean"]
-    return {"mse": float(error.mean() / n_vars), "explained_variance": float(1 - error.sum() / null.sum())}
-
-
-def likelihood_metrics(scores: pd.DataFrame, outcome: str) -> dict[str, float]:
-    """Return the mean negative log-likelihood in nats per observation.
-
-    The name holds the kind of outcome ("continuous" or "binary"): a density and a probability do not compare.
-    """
-    return {f"{outcome}/neg_log_likelihood": float(scores["density/neg_log_likelihood"].mean())}
+    def evaluate(self, a: Assessment) -> Findings:
+        in_view = some_rows_of(a.scored_obs, a.view, "view")
+        rows = a.scores[in_view & (a.scored_obs["split"] == "test").to_numpy()]
+        error = rows["deviation/squared_error"]
+        null = rows["baseline/squared_distance_to_mean"]
+        found = measured(
+            "reconstruction",
+            {
+                "mse": error.mean() / a.run.spec.n_vars,
+                "explained_variance": 1 - error.sum() / null.sum(),
+            },
+            subject="test",
+        )
+        if a.run.spec.outcome:
+            value = rows["density/neg_log_likelihood"].mean()
+            found += measured("likelihood", {"neg_log_likelihood": value}, subject="test", score=a.run.spec.outcome)
+        return Findings(found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
-from aeflow.plan.source_code import class_info, constant
+from aeflow.plan.source_code import class_info, constant, keywords_of
 
 # every other key of a model entry goes to its class
 MODEL_KEYS = ("architecture", "gene_sets", "condition_on", "choose", "permute", "training")
@@ -62,11 +62,6 @@ def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, An
     return {n: t for n, t in config["tasks"].items() if dataset in t["datasets"] and view in t["views"]}
 
 
-def scores_validation_anomalies(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
-    """Return whether runs score validation rows outside their view, too: a task chooses its score by them."""
-    return any(task["choose_score"] for task in tasks_of(dataset, view, config).values())
-
-
 def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[str, Cell]:
     """Return the run that plays each role of a figure: that of the smallest seed."""
     entry, first = config["gallery"][dataset], {}
@@ -94,9 +89,24 @@ def challenged(dataset: str, view: str, config: Mapping[str, Any]) -> bool:
     return bool(challenge) and challenge["task"] in tasks_of(dataset, view, config)
 
 
-def exports(model: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a model says more of observations or variables than latents and scores."""
-    return "AbstractExporting" in class_info(config["models"][model]["architecture"]).bases
+def challenge_min_genes(dataset: str, config: Mapping[str, Any]) -> int | None:
+    """Return the least size of the gene sets of a dataset's challenge, None without a challenge."""
+    challenge = config["datasets"][dataset].get("challenge")
+    return config["gene_sets"][challenge["gene_sets"]]["min_genes"] if challenge else None
+
+
+def evaluations(dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the evaluations of a dataset's runs with all their options.
+
+    Keyword arguments of an evaluation that its entry does not give are keys of the dataset, where it has them.
+    """
+    block = config["datasets"][dataset]
+    found = {}
+    for name, entry in config["evaluations"].items():
+        module, cls = entry["evaluation"].rsplit(".", 1)
+        keywords = keywords_of(f"aeflow.evaluation.{module}", cls, "__init__")
+        found[name] = {key: block[key] for key in keywords if key in block} | dict(entry)
+    return found
 
 
 def correction_modules(dataset: str, config: Mapping[str, Any]) -> list[str]:

@@ -62,13 +62,20 @@ def class_info(architecture: str) -> ClassInfo:
 
 @cache
 def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
-    """Return the keyword-only arguments of a method as its class declares it; ConfigError if it does not."""
-    for node in _tree(path_of(module)).body:
+    """Return the keyword-only arguments of a method as its class declares it; () where it inherits the method.
+
+    ConfigError if there is no such module or class.
+    """
+    path = path_of(module)
+    if path is None:
+        raise ConfigError(f"{module} does not exist")
+    for node in _tree(path).body:
         if isinstance(node, ast.ClassDef) and node.name == cls:
             for function in node.body:
                 if isinstance(function, ast.FunctionDef) and function.name == method:
                     return tuple(a.arg for a in function.args.kwonlyargs)
-    raise ConfigError(f"{module}: {cls}.{method} does not exist")
+            return ()
+    raise ConfigError(f"{module}: has no class {cls}")
 
 
 @cache

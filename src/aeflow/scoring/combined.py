@@ -17,10 +17,36 @@ from collections.abc import Mapping
 
 import numpy as np
 
-KINDS = (("deviation/sap", "deviation/squared_error"), ("deviation/latent_cycle",), ("density/gmm",))
+from aeflow.models.base import Batch
+from aeflow.scoring.density import GMM, LatentMixture
+from aeflow.scoring.deviation import Deviation
+from aeflow.scoring.family import Reference, ScoreFamily
+from aeflow.scoring.forward import MAX_REFERENCE, encode_all, some_rows
+
+KINDS = (("deviation/sap", "deviation/squared_error"), ("deviation/latent_cycle",), (GMM,))
 LOG_DENSITIES = "density/"
 FLOOR = 1e-3
 ROUNDING = 1e-9  # relative spread below which calibration rows are all alike
+
+
+class Combined(ScoreFamily):
+    """Scores of three kinds on one scale, that of the calibration rows; their maximum and their mean."""
+
+    def __init__(self, reference: Reference):
+        super().__init__(reference)
+        rows = reference.calibration
+        if rows is None:
+            rows = some_rows(reference.rows, MAX_REFERENCE, reference.seed)
+        self.expected = reference.fitted(Deviation).of_rows(rows)
+        self.expected[GMM] = reference.fitted(LatentMixture).neg_log_density(encode_all(reference.model, rows))
+
+    def scores(self, rows: Batch, z: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        mine = dict(found)
+        if GMM not in mine:  # the configuration may name this family alone
+            mine[GMM] = self.reference.fitted(LatentMixture).neg_log_density(z)
+        if "deviation/squared_error" not in mine:
+            mine |= self.reference.fitted(Deviation).of_rows(rows)
+        return combined_scores(mine, self.expected)
 
 
 def combined_scores(scores: Mapping[str, np.ndarray], calibration: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

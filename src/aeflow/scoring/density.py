@@ -12,20 +12,33 @@ From variational to deterministic autoencoders, ICLR, section 4, which takes 10 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractDensity, Batch
-from aeflow.scoring.forward import CHUNK, in_chunks, kept
-from aeflow.scoring.proximity import Standardised
+from aeflow.scoring.family import Reference, ScoreFamily
+from aeflow.scoring.forward import CHUNK, in_chunks
+from aeflow.scoring.space import Standardised, fit_mixture, kept
 
 MAX_PASSES = 64  # a mean needs no more; a likelihood does: its draws are weighted
 N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
 HELD_OUT = 0.1  # share of them
-MAX_ROWS = 8_000  # training latents the mixture sees: a fit of 100 Gaussians takes half a minute on six times as many
+GMM = "density/gmm"
+MAX_ROUNDS = 100  # of expectation-maximisation
 MAX_FULL = 64  # latents; above, component covariances are diagonal,
 ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
+
+
+class Density(ScoreFamily):
+    """How improbable an observation is under the model, and its latents under a mixture."""
+
+    def scores(self, rows: Batch, z: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        reference = self.reference
+        of_model = model_density(reference.model, rows, reference.n_importance, reference.seed)
+        return of_model | {GMM: reference.fitted(LatentMixture).neg_log_density(z)}
 
 
 def model_density(model: AbstractAutoencoder, rows: Batch, n_importance: int, seed: int) -> dict[str, np.ndarray]:
@@ -56,26 +69,24 @@ class LatentMixture:
     """Gaussian mixture on training latents (n_reference, n_latent), standardised.
 
     Of `N_COMPONENTS` the number is taken that makes a tenth of the training rows, held out of the fit, most probable.
-    max_rows : training rows it sees; more rows allow more components.
+    It sees `reference.mixture_rows` training rows at most; more rows allow more components.
     """
 
-    def __init__(self, z_reference: np.ndarray, seed: int, max_rows: int = MAX_ROWS):
-        from sklearn.mixture import GaussianMixture
-
-        z = z_reference[kept(len(z_reference), max_rows, seed)]
+    def __init__(self, reference: Reference):
+        z_reference, seed = reference.z, reference.seed
+        z = z_reference[kept(len(z_reference), reference.mixture_rows, seed)]
         self.space = Standardised(z)
         z = np.random.default_rng(seed).permutation(self.space(z))
         n_held_out = int(HELD_OUT * len(z))
         held_out, z = z[:n_held_out], z[n_held_out:]
         n, width = z.shape
         kind = "full" if width <= min(MAX_FULL, n / ROWS_PER_LATENT) else "diag"
-        shared = {"covariance_type": kind, "reg_covar": RIDGE, "random_state": seed, "max_iter": 100}
         best = -np.inf
         for k in N_COMPONENTS:
             # a component of a handful of rows is their neighbourhood, no density
             if k > 1 and n < k * ROWS_PER_LATENT * width:
                 break
-            fitted = GaussianMixture(k, **shared).fit(z)
+            fitted = fit_mixture(z, k, covariance=kind, floor=RIDGE, max_rounds=MAX_ROUNDS, seed=seed)
             score = fitted.score(held_out) if n_held_out else 0.0  # mean log-density
             if score <= best:
                 break

@@ -13,11 +13,14 @@ training rows. With as many directions as rows every training row has the same s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch
+from aeflow.scoring.family import Reference, ScoreFamily
 from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, chunks, in_chunks, some_rows
 
 ROWS_PER_DIRECTION = 5
@@ -25,19 +28,21 @@ MAX_WIDTH = 2500  # of a matrix whose eigenvectors are taken: seconds on one cor
 ROUNDING = 1e-10  # a latent cycle below this share of the latents' variance is float32 rounding
 
 
-class Deviation:
-    """Deviation scores of one model; what is fitted sees `reference` (n_reference rows) only."""
+class Deviation(ScoreFamily):
+    """Deviation scores of one model."""
 
-    def __init__(self, model: AbstractAutoencoder, reference: Batch, seed: int):
+    def __init__(self, reference: Reference):
+        super().__init__(reference)
+        model = reference.model
         self.model = model
         self.layered = isinstance(model, AbstractLayered) and bool(model.stages())
         with torch.no_grad():
             # a linear projection, as PCA is, maps its reconstruction to the same latents: there is nothing to score
-            some = some_rows(reference, CHUNK, seed)
+            some = some_rows(reference.rows, CHUNK, reference.seed)
             z = model.encode(some)
             self.cycles = bool(self._cycle(some).mean() > ROUNDING * z.double().var(0, correction=0).sum())
         if self.layered:
-            self.fit_whitening(reference, seed)
+            self.fit_whitening(reference.rows, reference.seed)
 
     def fit_whitening(self, reference: Batch, seed: int) -> None:
         """Set m (d,) and V S^-1 (d, k) from the training rows' pathway differences."""
@@ -49,7 +54,10 @@ class Deviation:
         self.mean = d.mean(0)
         self.whitening = whitening(d - self.mean)
 
-    def scores(self, rows: Batch) -> dict[str, np.ndarray]:
+    def scores(self, rows: Batch, z: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self.of_rows(rows)
+
+    def of_rows(self, rows: Batch) -> dict[str, np.ndarray]:
         """Return deviation/... of every row, each (n_obs,) float64."""
         with torch.no_grad():
             parts = [self._of_batch(batch) for batch in chunks(rows)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aeflow.models.base import AbstractAutoencoder, Batch
+from aeflow.scoring.space import kept
 
 CHUNK = 2048  # rows per forward pass
 MAX_REFERENCE = 10_000  # training rows that fits and neighbour searches in latents see: bounds time on large views
@@ -36,11 +37,6 @@ def encode_all(model: AbstractAutoencoder, rows: Batch) -> np.ndarray:
 def reconstruct_all(model: AbstractAutoencoder, rows: Batch) -> Tensor:
     """Return x_hat (n_obs, n_vars), in the units of x."""
     return in_chunks(lambda batch: model.decode(model.encode(batch), batch), rows)
-
-
-def kept(n: int, most: int, seed: int) -> np.ndarray:
-    """Return the sorted positions of `most` of `n` rows drawn without replacement; all of them where n <= most."""
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def some_rows(rows: Batch, most: int, seed: int) -> Batch:

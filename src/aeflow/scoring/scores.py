@@ -1,76 +1,65 @@
-"""Anomaly scores of a trained model; higher means more anomalous.
-
-Names are family/score: *deviation* from the model's reconstruction, *density* under the model, *proximity* to training
-latents, *combined* of several, *baseline* without a model. Each family is a file of `aeflow.scoring`.
-"""
+"""Every anomaly score of a trained model, by the families that the configuration names."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, Batch
-from aeflow.scoring.baselines import distance_to_mean, raw_input_scores
-from aeflow.scoring.combined import combined_scores
-from aeflow.scoring.density import MAX_ROWS, LatentMixture, model_density
-from aeflow.scoring.deviation import Deviation
-from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, encode_all, in_chunks, reconstruct_all, some_rows
-from aeflow.scoring.proximity import centroid_distance, knn_distance, mahalanobis_distance
-
-__all__ = [
-    "CHUNK",
-    "anomaly_scores",
-    "encode_all",
-    "in_chunks",
-    "knn_distance",
-    "mahalanobis_distance",
-    "reconstruct_all",
-]
+from aeflow.models.base import Batch
+from aeflow.scoring.family import Reference, ScoreFamily
+from aeflow.scoring.forward import encode_all
 
 
-def anomaly_scores(
-    model: AbstractAutoencoder,
-    reference: Batch,
-    rows: Batch,
-    *,
-    n_importance: int,
-    seed: int,
-    calibration: Batch | None = None,
-    mixture_rows: int = MAX_ROWS,
-) -> dict[str, np.ndarray]:
-    """Return every score the model allows for `rows` (n_obs), each (n_obs,) float64.
+@dataclass(frozen=True)
+class ScoreSettings:
+    """Which scores, and what they cost (key `scores` of the configuration).
 
-    Parameters
-    ----------
-    reference : the training rows of the run's view; all that is fitted sees these only, but for
-    calibration : the validation rows of the view, by which combined scores are standardised; None takes `reference`.
-    n_importance : draws of likelihoods that need them.
-    mixture_rows : training rows that the mixture on latents sees.
-
-    Scores of the raw input that cost something are computed for closed forms only: they are the same for every model
-    of a view, and PCA is one of them in every view. The baseline that costs nothing is the floor of every table.
-
-    Raises
-    ------
-    FloatingPointError
-        A score is not finite; names it.
+    families : file.Class below aeflow.scoring, in the order of their columns.
+    n_importance : posterior draws of the importance-weighted likelihood.
+    mixture_rows : training rows that the Gaussian mixture on latents sees at most.
     """
-    z_reference, z = encode_all(model, reference), encode_all(model, rows)
-    deviation, mixture = Deviation(model, reference, seed), LatentMixture(z_reference, seed, mixture_rows)
-    scores = deviation.scores(rows) | model_density(model, rows, n_importance, seed)
-    scores |= {
-        "density/gmm": mixture.neg_log_density(z),
-        "proximity/knn": knn_distance(z_reference, z, seed),
-        "proximity/mahalanobis": mahalanobis_distance(z_reference, z),
-        "proximity/centroid": centroid_distance(z_reference, z, seed),
-    }
-    expected_of = some_rows(reference, MAX_REFERENCE, seed) if calibration is None else calibration
-    expected = deviation.scores(expected_of)
-    expected["density/gmm"] = mixture.neg_log_density(encode_all(model, expected_of))
-    scores |= combined_scores(scores, expected)
-    scores["baseline/squared_distance_to_mean"] = distance_to_mean(reference, rows)
-    if isinstance(model, AbstractClosedForm):
-        scores |= raw_input_scores(reference, rows, seed)
-    bad = [name for name, values in scores.items() if not np.isfinite(values).all()]
-    if bad:
-        raise FloatingPointError(f"score {bad[0]} is not finite for {int((~np.isfinite(scores[bad[0]])).sum())} rows")
-    return scores
+
+    families: Sequence[str] = (
+        "deviation.Deviation",
+        "density.Density",
+        "proximity.Proximity",
+        "combined.Combined",
+        "baselines.Baselines",
+    )
+    n_importance: int = 16
+    mixture_rows: int = 8000
+
+
+def family_class(name: str) -> type[ScoreFamily]:
+    """Return the class named file.Class below aeflow.scoring."""
+    module, cls = name.rsplit(".", 1)
+    return getattr(importlib.import_module(f"aeflow.scoring.{module}"), cls)
+
+
+class Scorer:
+    """Score families of one model, fitted once on its training rows, then asked for any rows."""
+
+    def __init__(self, families: Sequence[str], reference: Reference):
+        self.reference = reference
+        self.families = [reference.fitted(family_class(name)) for name in families]
+
+    def scores(self, rows: Batch) -> dict[str, np.ndarray]:
+        """Return {family/score: (n_obs,) float64} of every family, in their order.
+
+        Raises
+        ------
+        FloatingPointError
+            A score is not finite; names it.
+        """
+        z = encode_all(self.reference.model, rows)
+        found: dict[str, np.ndarray] = {}
+        for family in self.families:
+            found |= family.scores(rows, z, found)
+        for name, values in found.items():
+            n_bad = int((~np.isfinite(values)).sum())
+            if n_bad:
+                raise FloatingPointError(f"score {name} is not finite for {n_bad} rows")
+        return found

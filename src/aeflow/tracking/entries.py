@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aeflow.comparison.leaderboard import headline
+from aeflow.comparison.leaderboard import read_board
+from aeflow.comparison.shown import headline_rows
 from aeflow.errors import DataError
+from aeflow.evaluation.metric import Metric, metric_frame, read_metrics
 from aeflow.files import read_json
 
-LAYOUT = 1  # part of every content hash: raise it when what is logged changes, and old runs are superseded
-FILES = ("model.json", "metrics.json", "history.parquet", "model.safetensors")
-LOGGED_FILES = ("model.json", "metrics.json", "model.safetensors")  # history is logged as metrics
+LAYOUT = 2  # part of every content hash: raise it when what is logged changes, and old runs are superseded
+FILES = ("model.json", "metrics.parquet", "history.parquet", "model.safetensors")
+LOGGED_FILES = ("model.json", "metrics.parquet", "model.safetensors")  # history is logged as metrics
 IDENTITY = ("dataset", "view", "model", "seed", "origin")
 TAGS = ("dataset", "view", "model", "seed", "origin", "architecture", "unit", "data_hash")
 SIMULATED_NOTE = "**SIMULATED data, not measurements.**"
@@ -44,12 +46,16 @@ class Entry:
 @dataclass
 class _Cell:
     info: dict[str, Any]
-    final: dict[str, float]
+    metrics: list[Metric]
+    final: dict[str, float]  # by the metric's text, intervals as _low and _high
     entry: Entry
 
 
-def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path]) -> list[Entry]:
-    """Return the cells of `run_folders` and their summaries; DataError if a file is missing or contradicts another."""
+def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path], baseline: str) -> list[Entry]:
+    """Return the cells of `run_folders` and their summaries; DataError if a file is missing or contradicts another.
+
+    baseline : name of the model that summaries give the difference to.
+    """
     cells: dict[tuple[str, str], _Cell] = {}
     for run_folder in run_folders:
         cell = _read_cell(Path(run_folder))
@@ -58,7 +64,7 @@ def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path]) -> li
             raise DataError(f"{run_folder}: run {cell.entry.name!r} of {cell.entry.experiment!r} is given twice")
         cells[key] = cell
     comparisons = list(comparisons)
-    boards = [pd.read_parquet(path) for path in comparisons]
+    boards = [read_board(path) for path in comparisons]
     board = pd.concat(boards, ignore_index=True) if boards else None
     groups: dict[tuple[str, str, str], list[_Cell]] = {}
     for cell in cells.values():
@@ -67,7 +73,7 @@ def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path]) -> li
         origins = {cell.info["origin"] for cell in cells.values() if cell.info["dataset"] == dataset}
         if len(origins) > 1:
             raise DataError(f"dataset {dataset!r}: its runs disagree on origin: {sorted(origins)}")
-    entries = [cell.entry for cell in cells.values()] + [_summary(group, board) for group in groups.values()]
+    entries = [cell.entry for cell in cells.values()] + [_summary(group, board, baseline) for group in groups.values()]
     return entries + [_comparison(Path(path).parent, frame) for path, frame in zip(comparisons, boards, strict=True)]
 
 
@@ -75,13 +81,14 @@ def _read_cell(run_folder: Path) -> _Cell:
     missing = [name for name in FILES if not (run_folder / name).is_file()]
     if missing:
         raise DataError(f"{run_folder}: {missing[0]} does not exist")
-    info, final = (_read_json(run_folder / name) for name in ("model.json", "metrics.json"))
+    info = _read_json(run_folder / "model.json")
+    found = read_metrics(run_folder / "metrics.parquet")
     absent = [key for key in IDENTITY if key not in info]
     if absent:
         raise DataError(f"{run_folder / 'model.json'}: no key {absent[0]!r}")
     figures = sorted((run_folder / "figures").glob("*.png"))
     paths = [run_folder / name for name in FILES] + figures
-    final = {name: _number(run_folder / "metrics.json", name, value) for name, value in final.items()}
+    final = _by_text(found)
     per_epoch = _history(run_folder / "history.parquet")
     metrics, not_finite = _finite([(name, value, 0) for name, value in final.items()] + per_epoch)
     tags = {key: str(info[key]) for key in TAGS if key in info}
@@ -102,15 +109,15 @@ def _read_cell(run_folder: Path) -> _Cell:
         end=max(times),
         artifacts={run_folder / name: None for name in LOGGED_FILES} | dict.fromkeys(figures, "figures"),
     )
-    return _Cell(info, final, entry)
+    return _Cell(info, found, final, entry)
 
 
-def _summary(cells: list[_Cell], board: pd.DataFrame | None) -> Entry:
+def _summary(cells: list[_Cell], board: pd.DataFrame | None, baseline: str) -> Entry:
     """Return the summary run of the cells of one dataset, view and model."""
     cells = sorted(cells, key=lambda cell: cell.info["seed"])
     first = cells[0].info
     rows = _board_rows(board, first)
-    metrics, not_finite = _finite(_over_seeds(cells) + _against_pca(rows))
+    metrics, not_finite = _finite(_over_seeds(cells) + _against_baseline(rows, baseline))
     seeds = [cell.info["seed"] for cell in cells]
     tags = {key: str(first[key]) for key in TAGS if key in first and key != "seed"}
     tags |= {"seeds": ", ".join(map(str, seeds)), "n_seeds": str(len(seeds))}
@@ -120,9 +127,9 @@ def _summary(cells: list[_Cell], board: pd.DataFrame | None) -> Entry:
     if len(verdicts):
         counts = verdicts.value_counts().sort_index()
         tags["verdict"] = "; ".join(f"{verdict}: {n} of {len(verdicts)} metrics" for verdict, n in counts.items())
-    tags["mlflow.note.content"] = _note(
-        first["origin"], headline(cells[0].final) or sorted(cells[0].final), metrics, rows
-    )
+    frame = metric_frame(cells[0].metrics)
+    names = [metric.text for metric, shown in zip(cells[0].metrics, headline_rows(frame), strict=True) if shown]
+    tags["mlflow.note.content"] = _note(first["origin"], sorted(names or cells[0].final), metrics, rows, baseline)
     content = [cell.entry.content_hash for cell in cells] + [rows.to_json(orient="records", double_precision=15)]
     return Entry(
         experiment=first["dataset"],
@@ -187,13 +194,14 @@ def _over_seeds(cells: list[_Cell]) -> list[tuple[str, float, int]]:
     return metrics
 
 
-def _against_pca(rows: pd.DataFrame) -> list[tuple[str, float, int]]:
-    columns = {"difference": "_minus_pca", "ci_low": "_minus_pca_low", "ci_high": "_minus_pca_high"}
+def _against_baseline(rows: pd.DataFrame, baseline: str) -> list[tuple[str, float, int]]:
+    minus = f"_minus_{baseline}"
+    columns = {"difference": minus, "ci_low": f"{minus}_low", "ci_high": f"{minus}_high"}
     return [
         (row["metric"] + suffix, float(row[column]), 0)
         for row in rows.to_dict("records")
         for column, suffix in columns.items()
-        if pd.notna(row[column])  # undefined for PCA itself, and an interval for a single seed
+        if pd.notna(row[column])  # undefined for the baseline itself, and an interval for a single seed
     ]
 
 
@@ -205,18 +213,21 @@ def _board_rows(board: pd.DataFrame | None, info: dict[str, Any]) -> pd.DataFram
     return board.loc[mine, columns].sort_values("metric").reset_index(drop=True)
 
 
-def _note(origin: str, names: list[str], metrics: list[tuple[str, float, int]], rows: pd.DataFrame) -> str:
+def _note(
+    origin: str, names: list[str], metrics: list[tuple[str, float, int]], rows: pd.DataFrame, baseline: str
+) -> str:
     """Return the description of a summary run: a Markdown table of what was compared."""
     value = {name: number for name, number, _ in metrics}
     verdicts = dict(zip(rows["metric"], rows["verdict"], strict=True))
     lines = [SIMULATED_NOTE, ""] if origin == "simulated" else []
-    lines += ["| metric | mean | sd | difference to PCA (95 % interval) | verdict |", "|---|---|---|---|---|"]
+    lines += [f"| metric | mean | sd | difference to {baseline} (95 % interval) | verdict |", "|---|---|---|---|---|"]
+    minus = f"_minus_{baseline}"
     for name in names:
         mean = f"{value[name]:.4g}" if name in value else "not finite"
         sd = f"{value[f'{name}_sd']:.2g}" if f"{name}_sd" in value else ""
-        difference = f"{value[f'{name}_minus_pca']:+.4g}" if f"{name}_minus_pca" in value else ""
-        if f"{name}_minus_pca_low" in value:
-            difference += f" ({value[f'{name}_minus_pca_low']:+.4g} to {value[f'{name}_minus_pca_high']:+.4g})"
+        difference = f"{value[f'{name}{minus}']:+.4g}" if f"{name}{minus}" in value else ""
+        if f"{name}{minus}_low" in value:
+            difference += f" ({value[f'{name}{minus}_low']:+.4g} to {value[f'{name}{minus}_high']:+.4g})"
         lines.append(f"| {name} | {mean} | {sd} | {difference} | {verdicts.get(name, '')} |")
     return "\n".join(lines)
 
@@ -249,12 +260,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _number(path: Path, name: str, value: Any) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError(f"{path}: metric {name!r} must be a number, found {value!r}")
-    return float(value)
+def _by_text(metrics: list[Metric]) -> dict[str, float]:
+    """Return values by the metrics' text, bounds of their intervals as _low and _high."""
+    values: dict[str, float] = {}
+    for metric in metrics:
+        values[metric.text] = metric.value
+        if not (math.isnan(metric.low) and math.isnan(metric.high)):
+            values[f"{metric.text}_low"] = metric.low
+            values[f"{metric.text}_high"] = metric.high
+    return values
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:

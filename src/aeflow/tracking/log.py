@@ -44,7 +44,13 @@ LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow server` listens if not told 
 
 
 def log_runs(
-    run_folders: list[Path], comparisons: list[Path], *, uri: str | None, folder: Path, tags: dict[str, str]
+    run_folders: list[Path],
+    comparisons: list[Path],
+    *,
+    baseline: str,
+    uri: str | None,
+    folder: Path,
+    tags: dict[str, str],
 ) -> dict[str, dict[str, str]]:
     """Import finished runs into MLflow; runs that are there already, with the same bytes, are left alone.
 
@@ -53,8 +59,9 @@ def log_runs(
 
     Parameters
     ----------
-    run_folders : folders with model.json, metrics.json, history.parquet, model.safetensors and figures/*.png.
-    comparisons : leaderboard.parquet files, for the difference to PCA of the summary runs.
+    run_folders : folders with model.json, metrics.parquet, history.parquet, model.safetensors and figures/*.png.
+    comparisons : leaderboard.parquet files, for the difference to the baseline of the summary runs.
+    baseline : name of the model that others are compared with.
     uri : MLflow tracking URI; None means SQLite at folder/mlflow.db. It is created, or upgraded, first; its journal
         mode stays as it is: with a single writer WAL gains nothing, and it does not work on NFS.
     folder : where database and artifacts lie (artifacts only if `uri` is not a server, which has its own place).
@@ -71,7 +78,7 @@ def log_runs(
     ConfigError
         The server does not answer (after about 10 s), or the database cannot be used.
     """
-    entries = read_entries(run_folders, comparisons)
+    entries = read_entries(run_folders, comparisons, baseline)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     owner = _results_id(folder / "results_id")

@@ -71,16 +71,6 @@ def _rank_z(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return z, (mean - (size + 1) / 2) / (n - size)
 
 
-def enrichment_scores(contributions: np.ndarray, mask: np.ndarray, set_names: Sequence[str]) -> pd.DataFrame:
-    """Return z of every row and gene set (n_obs, n_sets), columns `set_names`: above 0 where the set's genes lead.
-
-    contributions : (n_obs, n_vars); mask : (n_vars, n_sets) of 0 and 1. About N(0, 1) for a random set of genes.
-    """
-    contributions = matrix(contributions, "contributions", least=1)
-    mask = _check_mask(mask, set_names, contributions.shape[1])
-    return pd.DataFrame(_rank_z(contributions, mask)[0], columns=list(set_names))
-
-
 def set_enrichment(contribution: np.ndarray, mask: np.ndarray, set_names: Sequence[str]) -> pd.DataFrame:
     """Return which gene sets lead a list of genes, the best first.
 

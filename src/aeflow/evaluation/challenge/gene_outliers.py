@@ -8,6 +8,7 @@ in which such an entry stands out; the per-gene z-score, the floor, sees it amon
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -70,7 +71,21 @@ def inject_outliers(
     return out, injected
 
 
+@dataclass(frozen=True)
+class OutlierSearch:
+    """How well injected outliers were found.
+
+    auprc : {"z3": ..., "z6": ...}, named after their magnitude; n_injected : entries that were set; prevalence : their
+    share, the AUPRC of guessing.
+    """
+
+    auprc: dict[str, float]
+    n_injected: int
+    prevalence: float
+
+
 def outlier_auprc(
+    residual_train: np.ndarray,
     residual: Residual,
     x_train: np.ndarray,
     x_normal: np.ndarray,
@@ -78,18 +93,15 @@ def outlier_auprc(
     magnitudes: Sequence[float] = MAGNITUDES,
     frequency: float = FREQUENCY,
     seed: int = 0,
-) -> dict[str, float]:
+) -> OutlierSearch:
     """Return how well |residual|, standardised per gene on training residuals, finds injected outliers.
 
     Parameters
     ----------
-    residual : x -> x - x_hat of a model trained on x_train; `pca_residual(x_train, n_latent)` and `whole_value` are
-        the floors it is compared with. The same seed gives them the same outliers.
+    residual_train : (n_train, n_vars) x - x_hat of the training rows.
+    residual : x -> x - x_hat of the held-out rows, whatever values stand in them; of `pca_residual(x_train, n_latent)`
+        and `whole_value`, the floors, both are the same function. The same seed gives them the same outliers.
     x_train : (n_train, n_vars); x_normal : (n_obs, n_vars) held-out normals; both standardised.
-
-    Returns
-    -------
-    z3/auprc, z6/auprc (named after `magnitudes`), n_injected, prevalence (AUPRC of guessing).
 
     Raises
     ------
@@ -99,17 +111,19 @@ def outlier_auprc(
 
     x_train = matrix(x_train, "x_train", least=2)
     x_normal = matrix(x_normal, "x_normal", n_vars=x_train.shape[1])
-    centre, sd = x_train.mean(0), np.where(np.ptp(x_train, axis=0) > 0, x_train.std(0), 0)
-    of_train = matrix(residual(x_train), "residual(x_train)", n_obs=len(x_train), n_vars=x_train.shape[1])
-    mean, spread, varies = of_train.mean(0), of_train.std(0), sd > 0
+    centre = x_train.mean(0)
+    sd = np.where(np.ptp(x_train, axis=0) > 0, x_train.std(0), 0)
+    varies = sd > 0
+    of_train = matrix(residual_train, "residual_train", n_obs=len(x_train), n_vars=x_train.shape[1])
+    mean = of_train.mean(0)
+    spread = of_train.std(0)
     if (spread[varies] == 0).any():
-        raise DataError(f"residual(x_train): 0 in all rows for {(spread[varies] == 0).sum()} variables that vary")
-    out = {}
+        raise DataError(f"residual_train: 0 in all rows for {(spread[varies] == 0).sum()} variables that vary")
+    auprc = {}
     for magnitude in magnitudes:
         x, injected = inject_outliers(x_normal, centre, sd, magnitude=magnitude, frequency=frequency, seed=seed)
         found = matrix(residual(x), "residual(x)", n_obs=len(x), n_vars=x.shape[1])
         score = np.abs(found[:, varies] - mean[varies]) / spread[varies]
         truth = injected[:, varies].ravel()
-        out[f"z{magnitude:g}/auprc"] = float(average_precision_score(truth, score.ravel()))
-        out |= {"n_injected": int(truth.sum()), "prevalence": float(truth.mean())}
-    return out
+        auprc[f"z{magnitude:g}"] = float(average_precision_score(truth, score.ravel()))
+    return OutlierSearch(auprc, int(truth.sum()), float(truth.mean()))

@@ -2,94 +2,116 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from aeflow.errors import DataError
-from aeflow.views import rows_of
+from aeflow.evaluation.assessment import Assessment
+from aeflow.evaluation.detection.conformal import conformal_metrics
+from aeflow.evaluation.detection.intervals import detection_intervals
+from aeflow.evaluation.evaluation import Evaluation, Findings
+from aeflow.evaluation.metric import Metric, declare, measured
+from aeflow.evaluation.task import Task, labelled
+from aeflow.scoring.names import is_baseline, score_columns
 
 FALSE_ALARMS = 0.05  # share of calibration rows above the threshold of the control's alarm rates
-OUTSIDE_VIEW = "outside_view"  # task.anomaly: every test row that the run's view does not allow
+N_RESAMPLES = 200  # of donors, for the interval of every detection metric
+
+_INTERVAL = "with a 95 % bootstrap interval over test donors (200 resamples; images: over images)"
+declare("anomaly", "auroc", "higher", f"Area under the ROC curve, anomalies against normal rows, {_INTERVAL}.")
+declare("anomaly", "auprc", "higher", f"Area under the precision-recall curve, {_INTERVAL}.")
+declare(
+    "anomaly",
+    "fpr_at_95_recall",
+    "lower",
+    f"Share of normal rows above the threshold that finds 95 % of the anomalies, {_INTERVAL}.",
+)
+declare("anomaly", "n_normal", "none", "Normal test rows.")
+declare("anomaly", "n_anomaly", "none", "Anomalous test rows.")
+declare(
+    "anomaly",
+    "control_auroc",
+    "none",
+    "The same score, the normals of one study against those of the other: 0.5 is right.",
+)
+declare(
+    "anomaly",
+    "control_negative_alarms",
+    "none",
+    "Share of the first study's test normals above the threshold that 5 % of the validation normals exceed.",
+)
+declare("anomaly", "control_positive_alarms", "none", "The same share of the second study's test normals.")
+declare(
+    "validation",
+    "auroc",
+    "none",
+    "Area under the ROC curve among validation rows: by those of the other views a task with `choose_score` chooses.",
+)
 
 
-def task_rows(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str) -> dict[str, np.ndarray]:
-    """Return masks (n_obs,) of test rows: normal, anomaly and, where the task has one, its control's two groups.
+class Detection(Evaluation):
+    """Every score on the test rows of every task of the run."""
 
-    "calibration" are normal validation rows of the view: neither trained on nor tested, they set thresholds.
+    def evaluate(self, a: Assessment) -> Findings:
+        found: list[Metric] = []
+        for task in a.tasks:
+            found += detection_metrics(a.scores, a.calibrated, a.scored_obs, task, a.seed)
+            if task.choose_score:
+                found += validation_metrics(a.scores, a.scored_obs, task)
+        return Findings(found)
+
+
+def detection_metrics(
+    scores: pd.DataFrame, p_values: pd.DataFrame, obs: pd.DataFrame, task: Task, seed: int
+) -> list[Metric]:
+    """Return the metrics of one task for every score.
+
+    Parameters
+    ----------
+    scores : sample_id, split and a column per score; obs : annotations of the same rows.
+    p_values : sample_id and p:{score} of the test rows, in the order of `scores`.
     """
-    normal, anomaly = _kinds(obs, task, view, name)
-    masks = {"normal": normal, "anomaly": anomaly}
-    for side, where in task.get("control", {}).items():
-        masks[f"control_{side}"] = rows_of(obs, where, f"task {name}, control.{side}")
-    calibration = normal & rows_of(obs, view, f"task {name}, view") & (obs["split"] == "val").to_numpy()
-    masks = {key: mask & (obs["split"] == "test").to_numpy() for key, mask in masks.items()}
-    empty = [key for key, mask in masks.items() if not mask.any()]
-    if empty:
-        raise DataError(f"task {name}: no test row is {empty[0]}; the test split has {(obs['split'] == 'test').sum()}")
-    if (masks["normal"] & masks["anomaly"]).any():
-        raise DataError(f"task {name}: {(masks['normal'] & masks['anomaly']).sum()} test rows are normal and anomaly")
-    if "control" in task and not calibration.any():
-        raise DataError(f"task {name}: no validation row of the view is normal, so there is no threshold for alarms")
-    return masks | {"calibration": calibration}
+    rows = task.masks(obs, "test")
+    control = task.control_rows(obs, "test")
+    calibration = task.calibration(obs)
+    groups = obs["donor_id" if "donor_id" in obs else "sample_id"].to_numpy()[rows.either]
+    either_of_test = rows.either[(obs["split"] == "test").to_numpy()]
+    found = measured("anomaly", {"n_normal": rows.normal.sum(), "n_anomaly": rows.anomaly.sum()}, subject=task.name)
+    names = score_columns(scores)
+    of_either = {name: scores[name].to_numpy()[rows.either] for name in names}
+    intervals = detection_intervals(rows.label, of_either, groups, n_resamples=N_RESAMPLES, seed=seed)
+    for name in names:
+        values = scores[name].to_numpy()
+        about = {"subject": task.name, "score": name, "baseline": is_baseline(name)}
+        found += measured("anomaly", intervals[name], **about)
+        if control is not None:
+            threshold = np.quantile(values[calibration], 1 - FALSE_ALARMS)
+            of_control = {
+                "control_auroc": auroc(values, control.negative, control.positive),
+                "control_negative_alarms": (values[control.negative] > threshold).mean(),
+                "control_positive_alarms": (values[control.positive] > threshold).mean(),
+            }
+            found += measured("anomaly", of_control, **about)
+        p = p_values[f"p:{name}"].to_numpy()[either_of_test]
+        found += measured("conformal", conformal_metrics(p, rows.label), **about)
+    return found
 
 
-def _kinds(obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return masks (n_obs,) of normal and anomalous rows of every split."""
-    normal = rows_of(obs, task.get("normal", view), f"task {name}, normal")
-    if task["anomaly"] == OUTSIDE_VIEW:
-        return normal, ~rows_of(obs, view, f"task {name}, view")
-    return normal, rows_of(obs, task["anomaly"], f"task {name}, anomaly")
-
-
-def validation_metrics(
-    scores: pd.DataFrame, obs: pd.DataFrame, task: dict[str, Any], view: dict[str, list], name: str
-) -> dict[str, float]:
-    """Return {score}/auroc among validation rows, for every score; obs as the rows of scores.
+def validation_metrics(scores: pd.DataFrame, obs: pd.DataFrame, task: Task) -> list[Metric]:
+    """Return the AUROC among validation rows, for every score; obs as the rows of scores.
 
     Never of help to the view itself: its own anomalies would be known. `aeflow.comparison.across_views` chooses by
     those of the other views.
     """
+    rows = task.masks(obs, "val")
+    found: list[Metric] = []
+    for name in score_columns(scores):
+        value = auroc(scores[name].to_numpy(), rows.normal, rows.anomaly)
+        found += measured("validation", {"auroc": value}, subject=task.name, score=name, baseline=is_baseline(name))
+    return found
+
+
+def auroc(values: np.ndarray, negative: np.ndarray, positive: np.ndarray) -> float:
+    """Return the area under the ROC curve of values (n_obs,) for two masks (n_obs,); ties count half."""
     from sklearn.metrics import roc_auc_score
 
-    val = (obs["split"] == "val").to_numpy()
-    normal, anomaly = (mask & val for mask in _kinds(obs, task, view, name))
-    if not normal.any() or not anomaly.any():
-        raise DataError(f"task {name}: {normal.sum()} validation rows are normal, {anomaly.sum()} anomalous")
-    columns = score_columns(scores)
-    return {f"{c}/auroc": float(roc_auc_score(*labelled(scores[c].to_numpy(), normal, anomaly))) for c in columns}
-
-
-def labelled(scores: np.ndarray, negative: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels (1 = positive) and scores of the rows in either mask."""
-    rows = negative | positive
-    return positive[rows].astype(int), scores[rows]
-
-
-def anomaly_metrics(scores: pd.DataFrame, masks: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return {score}/auroc, auprc and control metrics for every score column of `scores` (rows as in the masks).
-
-    control_auroc is the AUROC of the same score for the control's positive against its negative group, e.g. normal
-    TCGA against normal GTEx: near 0.5 when the score does not detect the study. control_negative_alarms and
-    control_positive_alarms are the shares of the two groups above the threshold that 5 % of calibration rows exceed.
-    """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    metrics = {"n_normal": int(masks["normal"].sum()), "n_anomaly": int(masks["anomaly"].sum())}
-    for name in score_columns(scores):
-        label, value = labelled(scores[name].to_numpy(), masks["normal"], masks["anomaly"])
-        metrics[f"{name}/auroc"] = float(roc_auc_score(label, value))
-        metrics[f"{name}/auprc"] = float(average_precision_score(label, value))
-        if "control_positive" in masks:
-            control = labelled(scores[name].to_numpy(), masks["control_negative"], masks["control_positive"])
-            metrics[f"{name}/control_auroc"] = float(roc_auc_score(*control))
-            threshold = np.quantile(scores[name][masks["calibration"]], 1 - FALSE_ALARMS)
-            for side in ("control_negative", "control_positive"):
-                metrics[f"{name}/{side}_alarms"] = float((scores[name][masks[side]] > threshold).mean())
-    return metrics
-
-
-def score_columns(scores: pd.DataFrame) -> list[str]:
-    """Return the names of score columns, family/score."""
-    return [column for column in scores.columns if "/" in column]
+    return float(roc_auc_score(*labelled(values, negative, positive)))

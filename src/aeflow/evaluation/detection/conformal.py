@@ -13,9 +13,23 @@ import numpy as np
 
 from aeflow.errors import DataError
 from aeflow.evaluation.checks import binary, vector
+from aeflow.evaluation.metric import declare
 
 LEVEL = 0.1  # q-values up to it are discoveries
 ALARM = 0.05
+
+_NORMALS = "conformal p-values of held-out normals"
+declare("conformal", "ks", "none", f"Kolmogorov-Smirnov distance of {_NORMALS} from uniform, either way.")
+declare(
+    "conformal",
+    "ks_excess",
+    "none",
+    f"Largest excess of the share of {_NORMALS} up to t over t: the part that breaks the promise.",
+)
+declare("conformal", "alarms", "none", f"Share of {_NORMALS} up to 0.05: 0.05 or less is right.")
+declare("conformal", "power", "higher", "Share of the anomalies that are discovered, Benjamini-Hochberg at q <= 0.1.")
+declare("conformal", "false_discovery_proportion", "lower", "Share of the discoveries that are normal rows.")
+declare("conformal", "n_discoveries", "none", "Test rows that are discovered.")
 
 
 def conformal_p_values(calibration: np.ndarray, score: np.ndarray) -> np.ndarray:

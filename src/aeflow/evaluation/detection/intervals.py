@@ -8,27 +8,19 @@ only, with anomalous rows only, with both), which keeps both classes in every re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
 from aeflow.evaluation.checks import binary, labels, vector
+from aeflow.evaluation.metric import Interval
 
 RECALL = 0.95
 CONFIDENCE = 0.95
 METRICS = ("auroc", "auprc", "fpr_at_95_recall")
 CHUNK_VALUES = 2_000_000  # weights at once: 16 MB an array
-
-
-def fpr_at_recall(label: np.ndarray, score: np.ndarray, recall: float = RECALL) -> float:
-    """Return the share of normal rows at or above the highest threshold that finds `recall` of the anomalies.
-
-    label (n_obs,) 1 = anomaly; score (n_obs,), higher = more anomalous. DataError if a class is absent.
-    """
-    if not 0 < recall <= 1:
-        raise DataError(f"recall: must be above 0 and at most 1, found {recall}")
-    score = vector(score, "score")
-    return float(Curve(binary(label, "label", len(score)), score).metrics(np.ones((1, len(score))), recall)[2, 0])
 
 
 class Curve:
@@ -72,68 +64,39 @@ def group_weights(label: np.ndarray, groups: np.ndarray, n_resamples: int, rng: 
     return drawn[:, codes]
 
 
-def _resampled(
-    label: np.ndarray, scores: list[np.ndarray], groups: np.ndarray, n_resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return estimates (n_scores, 3) and resampled metrics (n_scores, 3, n_resamples), the same resamples for all."""
-    if n_resamples < 2:
-        raise DataError(f"n_resamples: at least 2 are needed, found {n_resamples}")
-    n = len(scores[0])
-    label, groups = binary(label, "label", n), labels(groups, "groups", n)
-    curves = [Curve(label, score) for score in scores]
-    estimate = np.stack([curve.metrics(np.ones((1, n)), RECALL)[:, 0] for curve in curves])
-    rng, parts, chunk = np.random.default_rng(seed), [], max(1, CHUNK_VALUES // n)
-    for start in range(0, n_resamples, chunk):
-        weights = group_weights(label, groups, min(chunk, n_resamples - start), rng)
-        parts.append(np.stack([curve.metrics(weights, RECALL) for curve in curves]))
-    return estimate, np.concatenate(parts, axis=2)
-
-
-def _named(estimate: np.ndarray, resampled: np.ndarray, suffix: str, confidence: float) -> dict[str, float]:
-    if not 0 < confidence < 1:
-        raise DataError(f"confidence: must be between 0 and 1, found {confidence}")
-    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    out = {}
-    for i, name in enumerate(METRICS):
-        stem = f"{name}{suffix}"
-        out |= {stem: float(estimate[i]), f"{stem}_low": float(low[i]), f"{stem}_high": float(high[i])}
-    return out
-
-
 def detection_intervals(
     label: np.ndarray,
-    score: np.ndarray,
+    scores: Mapping[str, np.ndarray],
     groups: np.ndarray,
     *,
     n_resamples: int = 500,
     confidence: float = CONFIDENCE,
     seed: int = 0,
-) -> dict[str, float]:
-    """Return {metric, metric_low, metric_high} for every metric of `METRICS`.
+) -> dict[str, dict[str, Interval]]:
+    """Return {score: {metric: interval}} for every metric of `METRICS`, the same resamples for every score.
 
-    label (n_obs,) 1 = anomaly; score (n_obs,), higher = more anomalous; groups (n_obs,): donors, or sample_id where
-    every row stands for itself. DataError if a class is absent or a score is not finite.
+    label (n_obs,) 1 = anomaly; scores {name: (n_obs,)}, higher = more anomalous; groups (n_obs,): donors, or sample_id
+    where every row stands for itself. DataError if a class is absent or a score is not finite.
     """
-    estimate, resampled = _resampled(label, [vector(score, "score")], groups, n_resamples, seed)
-    return _named(estimate[0], resampled[0], "", confidence)
-
-
-def paired_difference(
-    label: np.ndarray,
-    score: np.ndarray,
-    baseline: np.ndarray,
-    groups: np.ndarray,
-    *,
-    n_resamples: int = 500,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Return {metric_difference, .._low, .._high}: `score` minus `baseline` (PCA) on the same rows and resamples.
-
-    An interval above 0 (below 0 for fpr_at_95_recall) says that `score` is better. Arguments as detection_intervals.
-    """
-    score = vector(score, "score")
-    estimate, resampled = _resampled(
-        label, [score, vector(baseline, "baseline", len(score))], groups, n_resamples, seed
-    )
-    return _named(estimate[0] - estimate[1], resampled[0] - resampled[1], "_difference", confidence)
+    if not 0 < confidence < 1:
+        raise DataError(f"confidence: must be between 0 and 1, found {confidence}")
+    if n_resamples < 2:
+        raise DataError(f"n_resamples: at least 2 are needed, found {n_resamples}")
+    n = len(groups)
+    label = binary(label, "label", n)
+    groups = labels(groups, "groups", n)
+    curves = {name: Curve(label, vector(score, f"score {name}", n)) for name, score in scores.items()}
+    rng = np.random.default_rng(seed)
+    resampled: dict[str, list[np.ndarray]] = {name: [] for name in curves}
+    chunk = max(1, CHUNK_VALUES // n)
+    for start in range(0, n_resamples, chunk):
+        weights = group_weights(label, groups, min(chunk, n_resamples - start), rng)
+        for name, curve in curves.items():
+            resampled[name].append(curve.metrics(weights, RECALL))
+    out = {}
+    for name, curve in curves.items():
+        estimate = curve.metrics(np.ones((1, n)), RECALL)[:, 0]
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = np.quantile(np.concatenate(resampled[name], axis=1), ends, axis=1)
+        out[name] = {m: Interval(float(estimate[i]), float(low[i]), float(high[i])) for i, m in enumerate(METRICS)}
+    return out

@@ -105,9 +105,12 @@ def judged(judge: Judge, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return torch.cat(features).cpu().numpy(), torch.cat(probabilities).cpu().numpy()
 
 
-def load_judge(weights: str | Path, description: str | Path, device: torch.device) -> tuple[Judge, dict[str, Any]]:
+JUDGE_FILES = {"weights": "judge.safetensors", "description": "judge.json"}
+
+
+def load_judge(folder: str | Path, device: torch.device) -> tuple[Judge, dict[str, Any]]:
     """Return a trained judge on `device`, and its description: label, levels (class names in order), test_accuracy."""
-    info = read_json(description)
+    info = read_json(Path(folder) / JUDGE_FILES["description"])
     judge = Judge(info["n_vars"], len(info["levels"]), info["kind"])
-    judge.load_state_dict(load_file(weights))
+    judge.load_state_dict(load_file(Path(folder) / JUDGE_FILES["weights"]))
     return judge.to(device).eval(), info

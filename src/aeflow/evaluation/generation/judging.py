@@ -1,8 +1,8 @@
-"""A run's draws, read from its files and judged."""
+"""A run's draws: made by every sampler its model has, written, and judged where the dataset has a judge."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,56 +10,85 @@ import pandas as pd
 import torch
 
 from aeflow.errors import DataError
+from aeflow.evaluation.assessment import Assessment
+from aeflow.evaluation.evaluation import Evaluation, Findings
+from aeflow.evaluation.generation.draw_table import draw_frame, given_rows
 from aeflow.evaluation.generation.draws import Reference, baseline_metrics, chain_metrics, draw_metrics
-from aeflow.evaluation.generation.judge import Judge
-from aeflow.models.base import AbstractAutoencoder, AbstractMarkovChain
-from aeflow.run_folder import GIVEN, read_draws
+from aeflow.evaluation.generation.judge import load_judge
+from aeflow.evaluation.generation.sampling import draw_all
+from aeflow.evaluation.metric import Metric, measured
+from aeflow.models.base import AbstractClosedForm, AbstractGenerative, AbstractMarkovChain
 from aeflow.table import Table
 
 CHAIN_STEPS, N_CHAINS = 1000, 200
-BASELINE = "pca"  # the run that carries what knows no model
 
 
-def judge_run(
-    generated: str | Path,
-    train: Table,
-    test: Table,
-    model: AbstractAutoencoder,
-    judge: Judge,
-    description: dict[str, Any],
-    info: dict[str, Any],
-    *,
-    seed: int,
-) -> dict[str, float]:
-    """Return generation/... metrics of a run.
+class Generation(Evaluation):
+    """Draws of every sampler and, where the dataset has a judge, how good they are.
 
-    train, test : rows of the run's view; description : of the judge; info : model.json. Draws are put back into the
-    dataset's space (centre and scale of var), in which the judge was trained.
+    generate : the dataset's key of that name: n_draws of each sampler; noise: draw from p(x | z), or take its mean;
+    gmm: Gaussians of the mixture on training latents, 0 for none; judge: column of the classifier that judges draws.
     """
-    frame = pd.read_parquet(generated)
-    centre, scale = train.var["centre"].to_numpy(), train.var["scale"].to_numpy()
-    draws = {s: (x - centre) / scale for s, x in read_draws(frame).items()}
-    label = description["label"]
-    real = _reference(train, test, description)
-    first = frame["sampler"] == frame["sampler"].iloc[0]
-    given = frame.loc[first, f"{GIVEN}{label}"] if f"{GIVEN}{label}" in frame else None
-    y_given = None if given is None else _codes(given, description, generated)
-    metrics = draw_metrics(draws, y_given, real, judge, seed=seed)
-    if info["model"] == BASELINE:
-        metrics |= baseline_metrics(int(first.sum()), real, judge, seed=seed)
-    if isinstance(model, AbstractMarkovChain):
-        generator = torch.Generator(judge.centre.device).manual_seed(seed)
-        rows = np.random.default_rng(seed).choice(test.n_obs, min(N_CHAINS, test.n_obs), replace=False)
-        x = mean = torch.from_numpy(test.X[rows]).to(judge.centre.device)
-        with torch.no_grad():
-            for _ in range(CHAIN_STEPS):
-                x, mean = model.step(x, generator)
-        found = chain_metrics(mean.cpu().numpy(), real, judge, seed=seed)
-        metrics |= {f"chain{CHAIN_STEPS}/{key}": value for key, value in found.items()}
-    return {f"generation/{key}": float(value) for key, value in metrics.items()}
+
+    def __init__(self, *, generate: Mapping[str, Any]):
+        self.n_draws = generate["n_draws"]
+        self.noise = generate["noise"]
+        self.gmm = generate["gmm"]
+        self.judge = generate.get("judge")
+
+    def evaluate(self, a: Assessment) -> Findings:
+        if isinstance(a.run.model, AbstractClosedForm) and not isinstance(a.run.model, AbstractGenerative):
+            return Findings()  # what is solved rather than trained has no latents worth a mixture
+        codes = a.run.spec.covariates
+        rows = given_rows(a.train.obs, codes, self.n_draws, a.seed)
+        batch = a.train_batch
+        covariates = None if batch.covariates is None else batch.covariates[rows]
+        given = batch._replace(x=batch.x[rows], covariates=covariates)
+        drawn = draw_all(a.run.model, batch, given, noise=self.noise, n_components=self.gmm, seed=a.seed)
+        if not drawn:
+            return Findings()
+        draws = {sampler: a.dataset.unscaled(x.cpu().numpy()) for sampler, x in drawn.items()}
+        given_obs = a.train.obs.iloc[rows][list(codes)]
+        table = draw_frame(draws, a.dataset.var["var_id"], given_obs)
+        metrics = self.judged(a, draws, given_obs) if self.judge else []
+        return Findings(metrics, {"generated": table})
+
+    def judged(self, a: Assessment, draws: dict[str, np.ndarray], given: pd.DataFrame) -> list[Metric]:
+        """Return generation/... of draws in the unit before scaling, {sampler: (n_draws, n_vars)}."""
+        if a.companions.judge is None:
+            raise DataError(f"draws are to be judged by {self.judge!r}, but no judge was given")
+        judge, description = load_judge(a.companions.judge, a.run.device)
+        # back into the dataset's space, in which the judge was trained
+        centre = a.dataset.var["centre"].to_numpy()
+        scale = a.dataset.var["scale"].to_numpy()
+        scaled = {sampler: (x - centre) / scale for sampler, x in draws.items()}
+        test = a.dataset.rows("test", a.view)
+        real = _reference(a.train, test, description)
+        label = description["label"]
+        y_given = _codes(given[label], description, "draws") if label in given else None
+        metrics = draw_metrics(scaled, y_given, real, judge, seed=a.seed)
+        if a.is_baseline:
+            metrics += baseline_metrics(self.n_draws, real, judge, seed=a.seed)
+        if isinstance(a.run.model, AbstractMarkovChain):
+            states = _chains(a.run.model, test, a.seed, a.run.device)
+            values = chain_metrics(states, real, judge, seed=a.seed)
+            metrics += measured("generation", values, subject=f"chain{CHAIN_STEPS}")
+        return metrics
 
 
-def _codes(values: pd.Series, description: dict[str, Any], where: Any) -> np.ndarray:
+def _chains(model: AbstractMarkovChain, test: Table, seed: int, device: torch.device) -> np.ndarray:
+    """Return the means (n_chains, n_vars) of the last states of chains that start at test rows."""
+    generator = torch.Generator(device).manual_seed(seed)
+    rows = np.random.default_rng(seed).choice(test.n_obs, min(N_CHAINS, test.n_obs), replace=False)
+    x = torch.from_numpy(test.X[rows]).to(device)
+    mean = x
+    with torch.no_grad():
+        for _ in range(CHAIN_STEPS):
+            x, mean = model.step(x, generator)
+    return mean.cpu().numpy()
+
+
+def _codes(values: pd.Series, description: dict[str, Any], where: str) -> np.ndarray:
     """Return class numbers of the judge; DataError for a class it does not know."""
     position = {level: i for i, level in enumerate(description["levels"])}
     unknown = sorted(set(values.astype(str)) - set(position))
@@ -71,6 +100,10 @@ def _codes(values: pd.Series, description: dict[str, Any], where: Any) -> np.nda
 def _reference(train: Table, test: Table, description: dict[str, Any]) -> Reference:
     label = description["label"]
     columns = [c for c in ("study", "tissue", "condition") if c in train.obs] or [label]
-    classes = train.obs[columns].astype(str).agg("/".join, axis=1).to_numpy()
-    y_train, y_test = (_codes(table.obs[label], description, f"obs, {label}") for table in (train, test))
-    return Reference(train.X, y_train, test.X, y_test, classes)
+    return Reference(
+        x_train=train.X,
+        y_train=_codes(train.obs[label], description, f"obs, {label}"),
+        x_test=test.X,
+        y_test=_codes(test.obs[label], description, f"obs, {label}"),
+        classes_train=train.obs[columns].astype(str).agg("/".join, axis=1).to_numpy(),
+    )

@@ -9,14 +9,13 @@ posterior  decoding z ~ q(z | x) of random training rows: variations of what was
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from aeflow.models.base import AbstractAutoencoder, AbstractGenerative, AbstractPosterior, Batch, standard_normal
-from aeflow.scoring.scores import encode_all, in_chunks
+from aeflow.scoring.forward import encode_all, in_chunks
+from aeflow.scoring.space import fit_mixture, kept
 
 MAX_MIXTURE_ROWS = 10_000  # training latents the mixture is fitted to: bounds its time
 
@@ -89,16 +88,9 @@ def mixture_draws(z_train: np.ndarray, n_draws: int, n_components: int, seed: in
 
     Fewer components are fitted where there are not ten training rows for each.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
     rng = np.random.default_rng(seed)
-    if len(z_train) > MAX_MIXTURE_ROWS:
-        z_train = z_train[np.sort(rng.choice(len(z_train), MAX_MIXTURE_ROWS, replace=False))]
-    z = z_train.astype(np.float64)
+    z = z_train[kept(len(z_train), MAX_MIXTURE_ROWS, rng)].astype(np.float64)
     n_components = max(1, min(n_components, len(z) // 10))
     floor = 1e-4 * max(float(z.var(0).mean()), 1e-8)  # latents a model leaves unused have no variance to invert
-    mixture = GaussianMixture(n_components, reg_covar=floor, max_iter=200, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 rounds are the budget
-        return mixture.fit(z).sample(n_draws)[0][rng.permutation(n_draws)].astype(np.float32)
+    mixture = fit_mixture(z, n_components, covariance="full", floor=floor, max_rounds=200, seed=seed)
+    return mixture.sample(n_draws)[0][rng.permutation(n_draws)].astype(np.float32)

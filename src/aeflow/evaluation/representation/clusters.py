@@ -12,14 +12,9 @@ import numpy as np
 
 from aeflow.errors import DataError
 from aeflow.evaluation.checks import labels, matrix
+from aeflow.scoring.space import Standardised, kept
 
 MAX_SILHOUETTE_ROWS = 5000  # its time grows with the square
-
-
-def standardised(z: np.ndarray) -> np.ndarray:
-    """Return z (n_obs, n_latent) with mean 0 and standard deviation 1 per latent; a constant latent is 0."""
-    sd = z.std(0)
-    return (z - z.mean(0)) / np.where(sd > 0, sd, 1)
 
 
 def clustering_agreement(z: np.ndarray, y: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -33,7 +28,7 @@ def clustering_agreement(z: np.ndarray, y: np.ndarray, seed: int = 0) -> dict[st
 
     z = matrix(z, "z", least=2)
     y = labels(y, "y", len(z), least=2).astype(str)
-    clusters = KMeans(len(np.unique(y)), n_init=10, random_state=seed).fit_predict(standardised(z))
+    clusters = KMeans(len(np.unique(y)), n_init=10, random_state=seed).fit_predict(Standardised(z)(z))
     return {"nmi": float(normalized_mutual_info_score(y, clusters)), "ari": float(adjusted_rand_score(y, clusters))}
 
 
@@ -45,11 +40,11 @@ def silhouette_width(z: np.ndarray, y: np.ndarray, seed: int = 0) -> float:
     """
     from sklearn.metrics import silhouette_score
 
-    z = standardised(matrix(z, "z", least=3))
+    z = matrix(z, "z", least=3)
+    z = Standardised(z)(z)
     y = labels(y, "y", len(z), least=2).astype(str)
-    if len(z) > MAX_SILHOUETTE_ROWS:
-        rows = np.random.default_rng(seed).choice(len(z), MAX_SILHOUETTE_ROWS, replace=False)
-        z, y = z[rows], y[rows]
+    rows = kept(len(z), MAX_SILHOUETTE_ROWS, seed)
+    z, y = z[rows], y[rows]
     n_groups = len(np.unique(y))
     if not 2 <= n_groups < len(y):
         raise DataError(f"y: {n_groups} groups among {len(y)} rows have no silhouette")
