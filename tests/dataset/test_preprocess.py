@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aeflow.correction import METHODS
-from aeflow.dataset.preprocess import fit_selection, normalise, preprocess, split_by_group
+from aeflow.dataset.split import check_split, split_by_group, split_rows
+from aeflow.dataset.steps import fit_selection, normalise
+from aeflow.dataset.transform import Transform
 from aeflow.errors import ConfigError, DataError
 from aeflow.table import Table
 
@@ -25,6 +27,15 @@ OPTIONS = {
     "scale": "standard",
 }
 NORMAL = {"condition": ["normal"]}
+
+
+def preprocess(table: Table, options: dict, fit_on: dict, seed: int):
+    """The rows of a dataset as rule preprocess makes them, what is in transform.json, and the correction."""
+    split = split_rows(table.obs, options["split"], seed)
+    check_split(split)
+    transform, rows = Transform.fit_apply(table, split, options, fit_on, seed)
+    rows.obs = rows.obs.assign(split=split)
+    return rows, transform.as_json(), transform.correction
 
 
 def cohort(n_donors=60, n_vars=40, seed=0) -> Table:

@@ -4,15 +4,19 @@ from aeflow.job import start_job
 
 start_job(snakemake)
 
-from aeflow.files import read_json
+from pathlib import Path
+
+from aeflow.dataset.dataset import Dataset
 from aeflow.plots.cohort import cohort_pca
 from aeflow.plots.style import save
-from aeflow.run_folder import unscaled
-from aeflow.table import read_table
 
-inputs, name = snakemake.input, snakemake.wildcards.dataset
-table, facts = read_table(inputs.X_train, inputs.obs, inputs.var), read_json(inputs.dataset)
-X = unscaled(table.X, table.var)
-title = f"Training rows of {name}"
-figure = cohort_pca(X, table.obs, unit=facts["unit_before_scale"], origin=facts["origin"], title=title)
+dataset = Dataset.open(Path(snakemake.input.dataset).parent)
+table = dataset.rows("train")
+figure = cohort_pca(
+    dataset.unscaled(table.X),
+    table.obs,
+    unit=dataset.unit_before_scale,
+    origin=dataset.origin,
+    title=f"Training rows of {dataset.name}",
+)
 save(figure, snakemake.output[0])

@@ -4,25 +4,38 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
-from aeflow.correction import save_correction
-from aeflow.dataset.preprocess import SPLITS, preprocess
-from aeflow.files import read_json, write_frame, write_json
-from aeflow.run_folder import data_hash
-from aeflow.table import read_table
+from pathlib import Path
 
-inputs, params, out = snakemake.input, snakemake.params, snakemake.output
-table = read_table(inputs.X, inputs.obs, inputs.var)
-table, state, correction = preprocess(table, params.options, params.fit_on, params.seed)
+from aeflow.dataset.dataset import data_hash
+from aeflow.dataset.split import SPLITS, check_split, split_rows
+from aeflow.dataset.transform import Transform
+from aeflow.files import read_json, write_frame, write_json
+from aeflow.table import Table, read_table
+
+inputs = snakemake.input
+params = snakemake.params
+out = snakemake.output
+
+cohort = read_table(inputs.X, inputs.obs, inputs.var)
+split = split_rows(cohort.obs, params.options["split"], params.seed)
+check_split(split)
+transform, rows = Transform.fit_apply(cohort, split, params.options, params.fit_on, params.seed)
+table = Table(rows.X, rows.obs.assign(split=split), rows.var, rows.unit)
 n_obs = table.obs["split"].value_counts().to_dict()
-job.log.info("%d variables; rows %s; fitted on %d rows", table.n_vars, n_obs, state["n_fit_rows"])
-for split in SPLITS:
-    table.select(rows=(table.obs["split"] == split).to_numpy()).write(out[f"X_{split}"])
+job.log.info("%d variables; rows %s; fitted on %d rows", table.n_vars, n_obs, transform.n_fit_rows)
+
+for name in SPLITS:
+    table.select(rows=split == name).write(out[f"X_{name}"])
 write_frame(table.obs, out.obs)
 write_frame(table.var, out.var)
-write_json(state, out.transform)
-save_correction(correction, out.correction)
-origin = read_json(inputs.quality)["origin"]
-facts = {"dataset": snakemake.wildcards.dataset, "origin": origin, "data_hash": data_hash(table), "unit": table.unit}
-write_json(
-    {**facts, "unit_before_scale": state["unit_before_scale"], "n_obs": n_obs, "n_vars": table.n_vars}, out.dataset
-)
+transform.save(Path(out.transform).parent)
+facts = {
+    "dataset": snakemake.wildcards.dataset,
+    "origin": read_json(inputs.quality)["origin"],
+    "data_hash": data_hash(table),
+    "unit": table.unit,
+    "unit_before_scale": transform.unit_before_scale,
+    "n_obs": n_obs,
+    "n_vars": table.n_vars,
+}
+write_json(facts, out.dataset)

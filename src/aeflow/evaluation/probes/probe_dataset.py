@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aeflow.correction import Correction, correction_class, fit_correction
-from aeflow.dataset.preprocess import LOG_UNITS, normalise
+from aeflow.dataset.steps import LOG_UNITS, normalise
 from aeflow.errors import ConfigError
 from aeflow.evaluation.probes.study_probes import study_probes
 from aeflow.table import Table
