@@ -11,6 +11,7 @@ import torch
 from aeflow.dataset.batch import as_batch
 from aeflow.dataset.covariates import fit_codes, n_covariates
 from aeflow.dataset.dataset import Dataset
+from aeflow.evaluation.document import every_declaration
 from aeflow.evaluation.metric import Interval, Metric, measured
 from aeflow.expression.masks import gene_mask
 from aeflow.files import write_frame, write_json
@@ -23,6 +24,7 @@ from aeflow.training.describe import describe
 from aeflow.training.fit import TrainingSettings
 from aeflow.training.specification import Specification
 
+every_declaration()  # `one` makes metrics of every part
 N_VARS = 16
 NORMAL = {"condition": ["normal"]}
 TUMOUR_TASK = {
