@@ -55,8 +55,9 @@ def declare(
     part: str, name: str, direction: Direction, meaning: str, *, of_batch: Direction | None = None
 ) -> Declaration:
     """Register a metric and return its declaration; DataError if it is declared already, and otherwise."""
-    if direction not in get_args(Direction):
-        raise DataError(f"metric {part}/{name}: direction must be one of {get_args(Direction)}, found {direction!r}")
+    for given in (direction, of_batch):
+        if given is not None and given not in get_args(Direction):
+            raise DataError(f"metric {part}/{name}: direction must be one of {get_args(Direction)}, found {given!r}")
     if not meaning.strip():
         raise DataError(f"metric {part}/{name}: a declaration needs a meaning")
     new = Declaration(part, name, direction, meaning, of_batch)
