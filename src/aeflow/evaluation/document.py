@@ -45,7 +45,9 @@ def better(about: Declaration) -> str:
 def table(declared: Iterable[Declaration]) -> str:
     """Return the Markdown table of the metrics of one part."""
     lines = ["| metric | better | meaning |", "|---|---|---|"]
-    lines += [f"| `{about.name}` | {better(about)} | {about.meaning.replace('|', chr(92) + '|')} |" for about in declared]
+    for about in declared:
+        meaning = about.meaning.replace("|", "\\|")
+        lines.append(f"| `{about.name}` | {better(about)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
