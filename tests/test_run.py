@@ -107,7 +107,7 @@ def test_draws(place):
     for bad in (None, like.select(rows=np.arange(19))):
         with pytest.raises(DataError, match="is conditional: needs 20 rows to take conditions from"):
             conditional.generate(20, like=bad)
-    with pytest.raises(DataError, match="tiny/normal/ae/seed0: ae.AE cannot generate"):
+    with pytest.raises(DataError, match=r"tiny/normal/ae/seed0: ae\.AE cannot generate"):
         opened(place, "ae").generate(3)
 
 

@@ -37,7 +37,7 @@ TUMOUR_TASK = {
         "positive": {"study": ["TCGA"], "condition": ["normal"]},
     },
 }
-GENE_SETS = {"LOW": range(0, 5), "MIDDLE": range(5, 10), "HIGH": range(10, 16)}
+GENE_SETS = {"LOW": range(5), "MIDDLE": range(5, 10), "HIGH": range(10, 16)}
 
 
 def tiny_table(n: int = 240, seed: int = 0) -> Table:

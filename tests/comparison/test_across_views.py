@@ -86,7 +86,10 @@ def test_no_choice_without_being_asked_and_no_mean_of_one_view():
     some = board(test, {})
     frame = over_views(some, {"one": {}}, "pca")
     assert set(frame["score"]) == {"deviation/sap", "density/gmm"} and frame["validation_auroc"].isna().all()
-    assert over_views(some[some["view"] == "a"], TASKS, "pca").empty and views_text(over_views(some[:0], TASKS, "pca")) == ""
+    assert (
+        over_views(some[some["view"] == "a"], TASKS, "pca").empty
+        and views_text(over_views(some[:0], TASKS, "pca")) == ""
+    )
     partly = some.drop(some[(some["view"] == "b") & (some["model"] == "vae")].index)
     assert "vae" not in set(over_views(partly, {"one": {}}, "pca")["model"])
 

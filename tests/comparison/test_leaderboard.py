@@ -240,10 +240,20 @@ def test_stability_stands_beside_without_a_verdict():
     stability = pd.DataFrame(
         [
             {
-                **{"dataset": "x", "origin": "real", "view": "normal", "model": "ae"},
-                **{"part": "representation", "subject": "stability", "score": "", "name": "cka"},
-                **{"metric": "representation/stability/cka", "direction": "higher", "baseline": False},
-                **{"n_seeds": 2, "mean": 0.9, "verdict": ""},
+                "dataset": "x",
+                "origin": "real",
+                "view": "normal",
+                "model": "ae",
+                "part": "representation",
+                "subject": "stability",
+                "score": "",
+                "name": "cka",
+                "metric": "representation/stability/cka",
+                "direction": "higher",
+                "baseline": False,
+                "n_seeds": 2,
+                "mean": 0.9,
+                "verdict": "",
             }
         ]
     )

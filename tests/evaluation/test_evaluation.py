@@ -15,6 +15,7 @@ from aeflow.evaluation.task import Task
 from aeflow.run import Run
 from aeflow.table import Table
 
+
 def sheet(n: int = 400, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     obs = pd.DataFrame({"sample_id": [f"s{i}" for i in range(n)], "donor_id": [f"d{i // 2}" for i in range(n)]})
@@ -30,7 +31,6 @@ def latents(obs: pd.DataFrame, seed: int = 1) -> np.ndarray:
     rng = np.random.default_rng(seed)
     told = np.stack([obs["tissue"] == "lung", obs["condition"] == "tumour", np.zeros(len(obs))], 1)
     return 3.0 * told + rng.normal(0, 0.3, (len(obs), 3))
-
 
 
 def test_labels_are_read_off_latents():
@@ -109,7 +109,9 @@ def test_detection_has_intervals():
     assert found["conformal/tumour/deviation/squared_error/alarms"].value < 0.12
     assert found["conformal/tumour/deviation/squared_error/power"].value > 0
     assert found["anomaly/tumour/baseline/squared_distance_to_mean/auroc"].baseline
-    assert found["anomaly/tumour/n_anomaly"].value == ((rows["condition"] == "tumour") & (rows["split"] == "test")).sum()
+    assert (
+        found["anomaly/tumour/n_anomaly"].value == ((rows["condition"] == "tumour") & (rows["split"] == "test")).sum()
+    )
 
 
 def challenge(folder, seed: int = 0, raised: float = 4.0) -> tuple[Questions, np.ndarray]:

@@ -46,7 +46,7 @@ def test_a_metric_is_declared_once():
     assert declare("mine", "speed", "higher", "Rows a second.") == first and declared("mine", "speed") == first
     assert declarations().count(first) == 1
     for direction, meaning in (("lower", "Rows a second."), ("higher", "Seconds a row.")):
-        with pytest.raises(DataError, match="metric mine/speed is declared twice.*Rows a second"):
+        with pytest.raises(DataError, match=r"metric mine/speed is declared twice.*Rows a second"):
             declare("mine", "speed", direction, meaning)
     assert declared("mine", "speed") == first
     declare("yours", "speed", "lower", "The same word of another part.")
@@ -54,9 +54,9 @@ def test_a_metric_is_declared_once():
 
 def test_a_declaration_says_something():
     """Breaks if a misspelt direction, which no verdict knows, or an empty meaning is taken."""
-    with pytest.raises(DataError, match="metric mine/x: direction must be one of .*, found 'up'"):
+    with pytest.raises(DataError, match=r"metric mine/x: direction must be one of .*, found 'up'"):
         declare("mine", "x", "up", "Rises.")
-    with pytest.raises(DataError, match="metric mine/x: direction must be one of .*, found 'down'"):
+    with pytest.raises(DataError, match=r"metric mine/x: direction must be one of .*, found 'down'"):
         declare("mine", "x", "lower", "Falls.", of_batch="down")
     with pytest.raises(DataError, match="metric mine/x: a declaration needs a meaning"):
         declare("mine", "x", "lower", "  ")
@@ -90,7 +90,13 @@ number = st.floats(width=64)
 some_metrics = st.lists(
     st.builds(
         Metric,
-        **{"part": word, "subject": word, "score": word, "name": word, "value": number, "low": number, "high": number},
+        part=word,
+        subject=word,
+        score=word,
+        name=word,
+        value=number,
+        low=number,
+        high=number,
         direction=st.sampled_from(["higher", "lower", "none"]),
         baseline=st.booleans(),
     ),

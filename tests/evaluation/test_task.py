@@ -111,7 +111,12 @@ row = st.tuples(
 @settings(max_examples=60, deadline=None)
 def test_groups_of_any_sheet(rows, split, outside, data):
     """Breaks for any sheet if groups share rows, leave their split, or depend on the order of the rows."""
-    needed = [("GTEx", "normal", split), ("TCGA", "normal", split), ("TCGA", "tumour", split), ("GTEx", "normal", "val")]
+    needed = [
+        ("GTEx", "normal", split),
+        ("TCGA", "normal", split),
+        ("TCGA", "tumour", split),
+        ("GTEx", "normal", "val"),
+    ]
     obs = pd.DataFrame(rows + needed, columns=["study", "condition", "split"])
     task = Task.of_entry("t", ENTRY | ({"anomaly": OUTSIDE_VIEW} if outside else {}), NORMAL)
     found = task.masks(obs, split)

@@ -140,7 +140,9 @@ def test_rows_of_p_values_are_those_of_their_scores():
     found = values_of(detection_metrics(frame, p, obs, task, 0))
     assert found["conformal/tumour/deviation/x/alarms"] == 0  # 1/8 is the least p-value of seven calibration rows
     assert found["conformal/tumour/deviation/x/ks_excess"] == pytest.approx(0)
-    found = values_of(detection_metrics(frame, p.assign(**{"p:deviation/x": [1.0] + [0.01] * 4 + [1] * 7}), obs, task, 0))
+    found = values_of(
+        detection_metrics(frame, p.assign(**{"p:deviation/x": [1.0] + [0.01] * 4 + [1] * 7}), obs, task, 0)
+    )
     assert found["conformal/tumour/deviation/x/power"] == 1 and found["conformal/tumour/deviation/x/alarms"] == 0
 
 

@@ -70,9 +70,7 @@ def trained(case, epochs=20):
 
 def fitted_on(model, rows, n_importance=1, calibration=None):
     batch = None if calibration is None else Batch(calibration)
-    return Reference(
-        model, Batch(rows), seed=0, n_importance=n_importance, mixture_rows=8000, calibration=batch
-    )
+    return Reference(model, Batch(rows), seed=0, n_importance=n_importance, mixture_rows=8000, calibration=batch)
 
 
 def every_score(reference, x):
