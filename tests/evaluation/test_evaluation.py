@@ -1,18 +1,18 @@
-"""What a run is asked beside its scores: representation, challenges, calibration, paired differences."""
+"""What a run is asked beside its scores: representation, challenges, calibration."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from tiny import NORMAL, by_text, train_run, values_of, write_dataset
 
-from aeflow.comparison.leaderboard import headline, leaderboard, pictured, ranks
-from aeflow.comparison.paired import donor_intervals
-from aeflow.comparison.stability import stability_rows
-from aeflow.evaluation.challenge.challenge import Challenge
+from aeflow.evaluation.assessment import Assessment, calibrated
+from aeflow.evaluation.challenge.questions import Questions, set_coherence
+from aeflow.evaluation.detection.anomaly import detection_metrics
 from aeflow.evaluation.representation.activity import activity_differences
-from aeflow.evaluation.representation.latents import label_metrics, set_coherence, sparsity, subspace_metrics
-from aeflow.evaluation.run_metrics import calibrated, run_metrics
-from aeflow.models.build import build
+from aeflow.evaluation.representation.latents import Representation, sparsity
+from aeflow.evaluation.representation.subspace import subspace_metrics
+from aeflow.evaluation.task import Task
+from aeflow.run import Run
 from aeflow.table import Table
 
 
@@ -37,11 +37,16 @@ def test_labels_are_read_off_latents():
     """Breaks if a head is tested on rows it was trained on, or a label absent from training rows is left out."""
     obs = sheet()
     view = (obs["condition"] == "normal").to_numpy()
-    found = label_metrics(latents(obs), obs, view, ["tissue", "condition", "study"], ["logistic", "knn"], 0)
+    asked = Representation(labels=["tissue", "condition", "study"], heads=["logistic", "knn"], batch_columns=["study"])
+    metrics = by_text(asked.of_labels(latents(obs), obs, view, 0))
+    found = {text.removeprefix("representation/"): metric.value for text, metric in metrics.items()}
     assert found["tissue/logistic/accuracy"] > 0.95 and found["tissue/knn/accuracy"] > 0.95
     assert found["condition/logistic/accuracy"] > 0.95  # only normals were trained on: folds of test rows
     assert found["study/logistic/balanced_accuracy"] < 0.65
     assert found["tissue/silhouette"] > 0.3 > 0.1 > found["study/silhouette"]
+    for name in ("logistic/accuracy", "knn/balanced_accuracy", "nmi", "ari", "silhouette"):
+        assert metrics[f"representation/tissue/{name}"].direction == "higher"
+        assert metrics[f"representation/study/{name}"].direction == "lower"
 
 
 def test_sparsity_by_hand():
@@ -63,8 +68,7 @@ def test_subspace_beside_pca():
     assert subspace_metrics(other, basis)["largest_angle"] > 45
 
 
-VIEW = {"condition": ["normal"]}
-TASK = {"datasets": ["x"], "views": ["normal"], "normal": VIEW, "anomaly": {"condition": ["tumour"]}}
+TASK = Task.of_entry("tumour", {"normal": NORMAL, "anomaly": {"condition": ["tumour"]}}, NORMAL)
 
 
 def scores_of(obs: pd.DataFrame, strength: float, seed: int) -> pd.DataFrame:
@@ -81,100 +85,36 @@ def test_calibration_sees_validation_rows_only():
     obs = sheet(4000)
     scores = scores_of(obs, 5.0, 0)
     rows = obs.set_index("sample_id", drop=False).loc[scores["sample_id"]].reset_index(drop=True)
-    p = calibrated(scores, rows, VIEW)
+    p = calibrated(scores, rows, NORMAL)
     condition = obs.set_index("sample_id").loc[p["sample_id"], "condition"].to_numpy()
     values = p["p:deviation/squared_error"].to_numpy()
     assert 0.03 < (values[condition == "normal"] <= 0.05).mean() < 0.07
     assert (values[condition == "tumour"] <= 0.05).mean() > 0.95
     changed = scores.copy()
     changed.loc[changed["split"] == "test", "deviation/squared_error"] += 1000
-    again = calibrated(changed, rows, VIEW)
+    again = calibrated(changed, rows, NORMAL)
     assert (again["p:deviation/squared_error"] == again["p:deviation/squared_error"].min()).all()
     assert again["p:proximity/knn"].equals(p["p:proximity/knn"])
 
 
-def test_run_metrics_have_intervals():
+def test_detection_has_intervals():
     """Breaks if an interval does not hold its estimate, or calibration is missing."""
     obs = sheet(2000)
-    model = {"n_vars": 5, "outcome": None, "seed": 0}
-    found = run_metrics(scores_of(obs, 2.0, 0), obs, model, VIEW, {"tumour": TASK})
-    stem = "anomaly/tumour/deviation/squared_error"
-    assert found[f"{stem}/auroc_low"] < found[f"{stem}/auroc"] < found[f"{stem}/auroc_high"]
-    assert 0 <= found[f"{stem}/fpr_at_95_recall"] <= 1 and found[f"{stem}/conformal/alarms"] < 0.12
-
-
-def runs_of(strengths: dict[str, float], obs: pd.DataFrame, seeds=(0, 1)) -> list:
-    return [
-        ({"view": "normal", "view_filter": VIEW, "model": model, "seed": seed}, scores_of(obs, strength, 7 * seed + i))
-        for seed in seeds
-        for i, (model, strength) in enumerate(strengths.items())
-    ]
-
-
-def test_difference_to_pca_over_donors():
-    """Breaks if a model as good as PCA is called better, or a far better one is not."""
-    obs = sheet(1000)
-    rows = donor_intervals(runs_of({"pca": 1.0, "same": 1.0, "good": 4.0}, obs), obs, {"tumour": TASK})
-    rows = rows[rows["metric"] == "anomaly/tumour/deviation/squared_error/auroc"].set_index("model")
-    assert rows.loc["good", "donor_low"] > 0.05
-    assert rows.loc["same", "donor_low"] < 0 < rows.loc["same", "donor_high"]
-    assert "pca" not in rows.index
-
-
-def test_a_verdict_needs_both_intervals():
-    """Breaks if two lucky seeds on few donors are enough for "better than PCA"."""
-    info = {"dataset": "x", "origin": "real", "view": "normal"}
-    metric = "anomaly/tumour/deviation/squared_error/auroc"
-    values = {"pca": (0.80, 0.801, 0.802), "ae": (0.85, 0.851, 0.853)}
-    runs = [
-        ({**info, "model": m, "seed": s}, {metric: v}) for m, by_seed in values.items() for s, v in enumerate(by_seed)
-    ]
-    donors = pd.DataFrame(
-        [("normal", "ae", metric, -0.01, 0.11)], columns=["view", "model", "metric", "donor_low", "donor_high"]
+    scores = scores_of(obs, 2.0, 0)
+    rows = obs.set_index("sample_id", drop=False).loc[scores["sample_id"]].reset_index(drop=True)
+    found = by_text(detection_metrics(scores, calibrated(scores, rows, NORMAL), rows, TASK, 0))
+    auroc = found["anomaly/tumour/deviation/squared_error/auroc"]
+    assert auroc.low < auroc.value < auroc.high and not auroc.baseline
+    assert 0 <= found["anomaly/tumour/deviation/squared_error/fpr_at_95_recall"].value <= 1
+    assert found["conformal/tumour/deviation/squared_error/alarms"].value < 0.12
+    assert found["conformal/tumour/deviation/squared_error/power"].value > 0
+    assert found["anomaly/tumour/baseline/squared_distance_to_mean/auroc"].baseline
+    assert (
+        found["anomaly/tumour/n_anomaly"].value == ((rows["condition"] == "tumour") & (rows["split"] == "test")).sum()
     )
-    for low, verdict in ((-0.01, "not better than PCA"), (0.01, "better than PCA")):
-        board = leaderboard(runs, donors.assign(donor_low=low)).set_index("model")
-        assert board.loc["ae", "verdict"] == verdict
 
 
-def test_what_a_model_was_given_is_not_its_merit():
-    """Breaks if a model conditioned on the tissue is called better than PCA for having the tissue in its latents."""
-    info = {"dataset": "x", "origin": "real", "view": "normal"}
-    metrics = ("representation/tissue/logistic/accuracy", "representation/study/logistic/accuracy")
-    runs = [
-        ({**info, "model": model, "seed": seed, "covariates": codes}, dict.fromkeys(metrics, value + 0.001 * seed))
-        for model, value, codes in (("pca", 0.9, {}), ("cvae", 1.0, {"tissue": {"levels": ["a", "b"]}}))
-        for seed in range(3)
-    ]
-    board = leaderboard(runs).set_index(["model", "metric"])["verdict"]
-    assert board["cvae", metrics[0]] == "was given tissue" and board["pca", metrics[0]] == ""
-    assert board["cvae", metrics[1]] == "better than PCA"
-
-
-def test_ranks_over_views():
-    """Breaks if a model that is always best is not first, or one that misses a view is ranked."""
-    info = {"dataset": "x", "origin": "real", "seed": 0}
-    metric = "anomaly/one/deviation/squared_error/auroc"
-    runs = [
-        ({**info, "view": f"v{v}", "model": m}, {metric: value + 0.001 * v})
-        for v in range(4)
-        for m, value in (("pca", 0.8), ("best", 0.9), ("worst", 0.6))
-    ]
-    runs.append(({**info, "view": "v0", "model": "once"}, {metric: 0.99}))
-    table = ranks(leaderboard(runs))
-    assert table["model"].tolist() == ["best", "pca", "worst"] and table["n_blocks"].iloc[0] == 4
-    assert ranks(leaderboard(runs[:2])).empty
-
-
-def test_headlines_are_few():
-    """Breaks if intervals, calibration or two-sample AUROCs crowd the printed leaderboard."""
-    shown = headline(
-        ["anomaly/t/deviation/x/auroc", "anomaly/t/deviation/x/auroc_low", "generation/gmm/two_sample_auroc"]
-    )
-    assert shown == ["anomaly/t/deviation/x/auroc"] and pictured(shown) == []
-
-
-def challenge(seed: int = 0, raised: float = 4.0) -> tuple[Challenge, np.ndarray]:
+def challenge(folder, seed: int = 0, raised: float = 4.0) -> tuple[Questions, np.ndarray]:
     """PCA of normals, and tumours in which genes 0 to 9 are raised."""
     rng = np.random.default_rng(seed)
     obs = sheet(600, seed).assign(tissue="liver", study="TCGA")
@@ -182,41 +122,45 @@ def challenge(seed: int = 0, raised: float = 4.0) -> tuple[Challenge, np.ndarray
     x = rng.normal(size=(600, 3)) @ loadings + rng.normal(0, 0.5, (600, 60))
     x[(obs["condition"] == "tumour").to_numpy(), :10] += raised
     var = pd.DataFrame({"var_id": [f"g{j}" for j in range(60)], "centre": 6.0, "scale": 1.0})
-    table = Table(x.astype(np.float32), obs, var, "standardised")
-    train = table.select(rows=((obs["split"] == "train") & (obs["condition"] == "normal")).to_numpy())
-    val = table.select(rows=((obs["split"] == "val") & (obs["condition"] == "normal")).to_numpy())
-    test = table.select(rows=(obs["split"] == "test").to_numpy())
-    model = build("pca.PCA", 60, {"n_latent": 3})
-    model.solve(torch.from_numpy(train.X))
+    dataset = write_dataset(folder / "planted", Table(x.astype(np.float32), obs, var, "standardised"))
+    train_run(folder / "run", dataset, "pca.PCA", {"n_latent": 3})
     mask = np.zeros((60, 3))
     mask[:10, 0] = mask[20:30, 1] = mask[40:55, 2] = 1
-    return Challenge(model, {}, train, val, test, TASK, VIEW, seed), mask
+    run = Run.open(folder / "run", dataset=dataset)
+    return Questions(Assessment(run, dataset, [TASK], is_baseline=True), TASK), mask
 
 
-def test_dilution_gets_harder():
+def test_dilution_gets_harder(tmp_path):
     """Breaks if shares are mixed up: more tumour must be easier to see."""
-    asked, _ = challenge(raised=1.5)
-    found = asked.dilution(1)
+    asked, _ = challenge(tmp_path, raised=1.5)
+    found = values_of(asked.dilution())
     auroc = [found[f"dilution/{share}/deviation/squared_error/auroc"] for share in (5, 20, 50)]
     assert auroc[0] < auroc[1] < auroc[2] and auroc[2] > 0.7
+    assert 0 < found["dilution/n_tumours"] <= asked.anomaly.n_obs
 
 
-def test_the_planted_program_is_recovered():
+def test_the_planted_program_is_recovered(tmp_path):
     """Breaks if contributions are of normals, or enrichment names another set."""
-    asked, mask = challenge()
+    asked, mask = challenge(tmp_path)
     genes = asked.contributions()
     first = genes[genes["rank"] <= 5]
     assert (first["var_id"].isin([f"g{j}" for j in range(10)])).mean() > 0.8
+    assert set(genes["sample_id"]) == set(asked.anomaly.obs["sample_id"])
     table = asked.enrichment(mask, ["planted", "other", "third"])
     assert table["set"].iloc[0] == "planted" and table["q"].iloc[0] < 0.01
 
 
-def test_injected_outliers_beside_their_floors():
+def test_injected_outliers_beside_their_floors(tmp_path):
     """Breaks if PCA of equal rank is not the model it stands for."""
-    asked, _ = challenge()
-    found = asked.gene_outliers(baselines=True)
-    assert found["gene_outliers/z6/auprc"] == pytest.approx(found["gene_outliers/pca_of_equal_rank/z6/auprc"], abs=0.02)
+    asked, _ = challenge(tmp_path)
+    metrics = by_text(asked.gene_outliers())
+    found = {text: metric.value for text, metric in metrics.items()}
+    assert found["gene_outliers/z6/auprc"] == pytest.approx(found["gene_outliers/z6/auprc_of_pca"], abs=0.02)
     assert found["gene_outliers/z3/auprc"] > found["gene_outliers/baseline/z_score/z3/auprc"]
+    assert [text for text, metric in metrics.items() if metric.baseline] == [
+        "gene_outliers/baseline/z_score/z3/auprc",
+        "gene_outliers/baseline/z_score/z6/auprc",
+    ]
 
 
 def test_sets_that_lie_together():
@@ -237,22 +181,6 @@ def test_gene_set_nodes_that_differ():
     tumour = (obs["condition"] == "tumour").to_numpy()
     values = np.random.default_rng(0).normal(size=(600, 3)) + np.outer(tumour, [2.0, 0, 0])
     activity = obs[["sample_id", "split"]].join(pd.DataFrame(values, columns=["UP", "SAME", "OTHER"]))
-    table = activity_differences(activity, obs, {"tumour": TASK}, VIEW)["gene_set_differences_tumour"]
+    table = activity_differences(activity, obs, [TASK])["gene_set_differences_tumour"]
     assert table["set"].iloc[0] == "UP" and table["q"].iloc[0] < 1e-6 and table["auroc"].iloc[0] > 0.9
     assert (table.set_index("set").loc[["SAME", "OTHER"], "q"] > 0.01).all()
-
-
-def test_stability_over_seeds():
-    """Breaks if training rows, or other views, are mixed into the comparison of seeds."""
-    obs = sheet(200)
-    z = latents(obs)
-    info = {"dataset": "x", "origin": "real", "view": "normal"}
-    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
-    runs = []
-    for model, second in (("turned", z @ turn), ("other", np.random.default_rng(2).normal(size=z.shape))):
-        for values in (z, second):
-            frame = obs[["sample_id", "split"]].join(pd.DataFrame(values, columns=["z0", "z1", "z2"]))
-            runs.append(({**info, "model": model}, frame))
-    runs.append(({**info, "model": "once"}, runs[0][1]))
-    rows = stability_rows(runs).set_index("model")["mean"]
-    assert rows["turned"] == pytest.approx(1) and rows["other"] < 0.2 and "once" not in rows

@@ -4,17 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny import train_run, values_of, write_dataset
 
+from aeflow.dataset.batch import as_batch, concatenated
 from aeflow.errors import DataError
+from aeflow.evaluation.assessment import Assessment, Companions
+from aeflow.evaluation.generation.draw_table import draw_frame, given_rows, read_draws
 from aeflow.evaluation.generation.draws import Reference, baseline_metrics, chain_metrics, draw_metrics
-from aeflow.evaluation.generation.judge import Judge, judged, train_judge
-from aeflow.evaluation.generation.judging import judge_run
+from aeflow.evaluation.generation.judge import JUDGE_FILES, Judge, judged, load_judge, train_judge
+from aeflow.evaluation.generation.judging import Generation
 from aeflow.evaluation.generation.sampling import conditional_mixture_draws, decode_all, draw_all, mixture_draws
+from aeflow.files import write_json
 from aeflow.models.base import Batch
 from aeflow.models.build import build
-from aeflow.run_folder import as_batch, draw_frame, given_rows, permuted, read_draws
+from aeflow.run import Run
 from aeflow.table import Table
+from aeflow.training.checkpoint import save_tensors
 from aeflow.training.fit import TrainingSettings, fit
+from aeflow.training.permute import permuted
 
 N_VARS, N_CLASSES = 12, 3
 CENTRES = np.random.default_rng(5).normal(0, 3, (N_CLASSES, N_VARS))
@@ -52,29 +59,33 @@ def test_good_draws_are_told_from_bad_ones(judge):
     real, (good, _) = reference(), classes(300, 4)
     draws = {"good": good, "bad": np.random.default_rng(0).normal(0, 3, good.shape).astype(np.float32)}
     found = draw_metrics(draws, None, real, judge, seed=0)
+    values = values_of(found)
     for metric, higher in (("frechet", False), ("coverage", True), ("two_sample_auroc", False), ("gamma", True)):
-        good_value, bad_value = found[f"good/{metric}"], found[f"bad/{metric}"]
+        good_value, bad_value = values[f"generation/good/{metric}"], values[f"generation/bad/{metric}"]
         assert (good_value > bad_value) == higher, metric
-    assert found["good/frechet"] < 5 * found["good/frechet_floor"]
-    copies = draw_metrics({"copied": real.x_train[:300]}, None, real, judge, seed=0)
-    assert copies["copied/copies"] > 0.9 > 0.2 > found["good/copies"]
+        assert {m.direction for m in found if m.name == metric} == {"higher" if higher else "lower"}
+    assert values["generation/good/frechet"] < 5 * values["generation/good/frechet_floor"]
+    copies = values_of(draw_metrics({"copied": real.x_train[:300]}, None, real, judge, seed=0))
+    assert copies["generation/copied/copies"] > 0.9 > 0.2 > values["generation/good/copies"]
 
 
 def test_conditional_draws_are_judged_by_what_they_were_given(judge):
     """Breaks if the class a draw was to have is not compared with the one the judge sees."""
     real, (x, y) = reference(), classes(300, 4)
-    right = draw_metrics({"prior": x}, y, real, judge, seed=0)
-    wrong = draw_metrics({"prior": x}, (y + 1) % N_CLASSES, real, judge, seed=0)
-    assert right["prior/control_accuracy"] > 0.98 and wrong["prior/control_accuracy"] < 0.02
-    assert right["prior/accuracy_synthetic"] > 0.95 and right["prior/augmentation/n_real"] == 50
+    right = values_of(draw_metrics({"prior": x}, y, real, judge, seed=0))
+    wrong = values_of(draw_metrics({"prior": x}, (y + 1) % N_CLASSES, real, judge, seed=0))
+    assert right["generation/prior/control_accuracy"] > 0.98 and wrong["generation/prior/control_accuracy"] < 0.02
+    assert right["generation/prior/accuracy_synthetic"] > 0.95 and right["augmentation/prior/n_real"] == 50
 
 
 def test_baselines_stand_beside(judge):
     """Breaks if the floor of real rows shares rows with what it is held against."""
-    found = baseline_metrics(150, reference(), judge, seed=0)
-    assert found["baseline/judge/accuracy"] > 0.98
-    assert found["baseline/real_train/copies"] < 0.1
-    assert found["baseline/class_gaussian/coverage"] > 0.8
+    metrics = baseline_metrics(150, reference(), judge, seed=0)
+    assert all(metric.baseline for metric in metrics)
+    found = values_of(metrics)
+    assert found["generation/baseline/judge/accuracy"] > 0.98
+    assert found["generation/baseline/real_train/copies"] < 0.1
+    assert found["generation/baseline/class_gaussian/coverage"] > 0.8
 
 
 def test_chains_that_collapse_reach_one_class(judge):
@@ -151,23 +162,70 @@ def table(n: int, seed: int) -> Table:
     return Table(x, obs, var, "standardised")
 
 
+CODES = {"tissue": {"levels": ["t0", "t1", "t2"]}}
+GENERATE = {"n_draws": 200, "noise": False, "gmm": 3, "judge": "tissue"}
+
+
+def judged_dataset(folder, judge, levels):
+    """Write a dataset of the three classes, and the folder of its judge."""
+    rows = table(500, 1)
+    rows.obs["split"] = ["train"] * 250 + ["val"] * 50 + ["test"] * 200
+    dataset = write_dataset(folder / "classes", rows)
+    (folder / "judge").mkdir()
+    save_tensors(judge.state_dict(), folder / "judge" / JUDGE_FILES["weights"])
+    description = {"label": "tissue", "levels": levels, "kind": "expression", "n_vars": N_VARS, "test_accuracy": 1.0}
+    write_json(description, folder / "judge" / JUDGE_FILES["description"])
+    return dataset
+
+
+def judged_run(folder, dataset, *, is_baseline):
+    train_run(folder, dataset, "pca.PCA", {"n_latent": 3}, view={})
+    run = Run.open(folder, dataset=dataset)
+    companions = Companions(judge=folder.parent / "judge")
+    return Assessment(run, dataset, [], is_baseline=is_baseline, companions=companions)
+
+
 def test_a_run_is_judged_in_the_space_of_its_dataset(judge, tmp_path):
-    """Breaks if draws are judged in other units than the judge was trained in."""
-    train, test = table(300, 1), table(200, 2)
+    """Breaks if draws are judged in other units than the judge was trained in, or written in those of the model."""
+    dataset = judged_dataset(tmp_path, judge, ["t0", "t1", "t2"])
+    a = judged_run(tmp_path / "pca", dataset, is_baseline=True)
+    asked = Generation(generate=GENERATE)
+    found = asked.evaluate(a)
+    draws = read_draws(found.tables["generated"])
+    assert set(draws) == {"prior", "gmm"} and draws["gmm"].shape == (200, N_VARS)
+    assert np.median(draws["gmm"].std(0) / a.test.X.std(0)) == pytest.approx(2, rel=0.2)  # scale is undone
+    values = values_of(found.metrics)
+    assert values["generation/gmm/frechet"] < 5 * values["generation/gmm/frechet_floor"]
+    assert "generation/baseline/class_gaussian/gamma" in values
+    # real rows in the unit before scaling, each given its own class: all are what they were to be
     x, y = classes(200, 7)
     given = pd.DataFrame({"tissue": [f"t{c}" for c in y]})
-    draw_frame({"prior": x * 2.0 + 0.5}, train.var["var_id"], given).to_parquet(tmp_path / "d.parquet")
-    description = {"label": "tissue", "levels": ["t0", "t1", "t2"]}
-    model = build("pca.PCA", N_VARS, {"n_latent": 3})
-    metrics = judge_run(tmp_path / "d.parquet", train, test, model, judge, description, {"model": "pca"}, seed=0)
-    assert metrics["generation/prior/control_accuracy"] > 0.98
-    assert "generation/baseline/class_gaussian/gamma" in metrics
+    other = Assessment(a.run, dataset, [], is_baseline=False, companions=a.companions)
+    metrics = asked.judged(other, {"prior": x * 2.0 + 0.5}, given)
+    assert values_of(metrics)["generation/prior/control_accuracy"] > 0.98
+    assert not [metric for metric in metrics if metric.baseline]
+
+
+def test_what_the_judge_does_not_know_is_named(judge, tmp_path):
+    """Breaks if a class without a number, or a judge that is not there, passes in silence."""
+    two = Judge(N_VARS, 2, "expression")
+    dataset = judged_dataset(tmp_path, two, ["t0", "t1"])
+    a = judged_run(tmp_path / "pca", dataset, is_baseline=False)
     with pytest.raises(DataError, match="'t2' is no class of the judge"):
-        judge_run(
-            *(tmp_path / "d.parquet", train, test, model, judge),
-            *({"label": "tissue", "levels": ["t0", "t1"]}, {"model": "ae"}),
-            seed=0,
-        )
+        Generation(generate=GENERATE).evaluate(a)
+    alone = Assessment(a.run, dataset, [], is_baseline=False)
+    with pytest.raises(DataError, match="judged by 'tissue', but no judge was given"):
+        Generation(generate=GENERATE).evaluate(alone)
+    assert Generation(generate={**GENERATE, "judge": None}).evaluate(alone).metrics == []
+
+
+def test_a_judge_survives_its_files(judge, tmp_path):
+    """Breaks if a judge comes back with other weights, in training mode, or with other class names."""
+    judged_dataset(tmp_path, judge, ["t0", "t1", "t2"])
+    again, description = load_judge(tmp_path / "judge", torch.device("cpu"))
+    x = torch.from_numpy(classes(50, 3)[0])
+    assert np.array_equal(judged(again, x)[1], judged(judge, x)[1])
+    assert description["levels"] == ["t0", "t1", "t2"]
 
 
 def test_permuted_rows_keep_columns_and_lose_relations():
@@ -181,9 +239,11 @@ def test_permuted_rows_keep_columns_and_lose_relations():
 def test_batches_carry_covariates():
     """Breaks if a conditional model is given another row's class."""
     rows = table(10, 1)
-    batch = as_batch(rows, {"tissue": {"levels": ["t0", "t1", "t2"]}}, torch.device("cpu"))
+    batch = as_batch(rows, CODES, torch.device("cpu"))
     assert [f"t{i}" for i in batch.covariates.argmax(1).tolist()] == rows.obs["tissue"].tolist()
     assert as_batch(rows, {}, torch.device("cpu")).covariates is None
+    both = concatenated(batch, as_batch(rows.select(rows=np.array([3, 4])), CODES, torch.device("cpu")))
+    assert torch.equal(both.x[10:], batch.x[3:5]) and torch.equal(both.covariates[10:], batch.covariates[3:5])
 
 
 def test_mixture_of_a_conditional_model_follows_its_classes():

@@ -1,5 +1,7 @@
 """The contract every model keeps, run over every model of every configuration."""
 
+import copy
+import functools
 import re
 from pathlib import Path
 
@@ -77,10 +79,18 @@ def batch_for(name: str, n: int = N_OBS, seed: int = 0, draws: int | None = None
     return Batch(x, None if draws is None else torch.Generator().manual_seed(draws), c)
 
 
-def trained(name: str, seed: int = 0) -> AbstractAutoencoder:
+def train_anew(name: str) -> AbstractAutoencoder:
     model, train, val = make(name), batch_for(name), batch_for(name, 50, 1)
-    fit(model, train.x, val.x, SETTINGS, seed=seed, c_train=train.covariates, c_val=val.covariates)
+    fit(model, train.x, val.x, SETTINGS, seed=4, c_train=train.covariates, c_val=val.covariates)
     return model
+
+
+train_once = functools.cache(train_anew)
+
+
+def trained(name: str) -> AbstractAutoencoder:
+    """A model of a test's own; all tests share its training."""
+    return copy.deepcopy(train_once(name))
 
 
 def ready(name: str) -> AbstractAutoencoder:
@@ -141,7 +151,7 @@ def test_loss_falls(name):
 
 def test_same_seed_same_weights(name):
     """Breaks if any draw comes from elsewhere than the seeded generators."""
-    states = [trained(name, seed=4).state_dict() for _ in range(2)]
+    states = [model.state_dict() for model in (trained(name), train_anew(name))]
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
 
 

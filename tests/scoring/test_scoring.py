@@ -11,8 +11,9 @@ from aeflow.scoring import combined
 from aeflow.scoring.combined import combined_scores
 from aeflow.scoring.density import LatentMixture
 from aeflow.scoring.deviation import ROWS_PER_DIRECTION, Deviation, pathway
-from aeflow.scoring.proximity import centroid_distance
-from aeflow.scoring.scores import anomaly_scores
+from aeflow.scoring.family import Reference
+from aeflow.scoring.proximity import Centroids
+from aeflow.scoring.scores import Scorer, ScoreSettings
 from aeflow.training.fit import TrainingSettings, fit
 
 EVERY_AE = {
@@ -67,12 +68,31 @@ def trained(case, epochs=20):
     return model.eval()
 
 
+def fitted_on(model, rows, n_importance=1, calibration=None):
+    batch = None if calibration is None else Batch(calibration)
+    return Reference(model, Batch(rows), seed=0, n_importance=n_importance, mixture_rows=8000, calibration=batch)
+
+
+def every_score(reference, x):
+    """Return every score of rows x."""
+    return Scorer(ScoreSettings().families, reference).scores(Batch(x))
+
+
+class Latents:
+    """What a mixture needs of a reference: training latents, and how many of them it may see."""
+
+    def __init__(self, z, mixture_rows=8000):
+        self.z = z
+        self.seed = 0
+        self.mixture_rows = mixture_rows
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_score_is_there_and_ranks_an_obvious_outlier_first(case):
     """Breaks if a score is missing, turned round, or computed for a model that has no such quantity."""
     outlier = torch.full((1, 16), 40.0)
-    x, reference = Batch(torch.cat([rows(40, 3), outlier])), Batch(rows(300))
-    scores = anomaly_scores(trained(case), reference, x, n_importance=4, seed=0, calibration=Batch(rows(50, 2)))
+    reference = fitted_on(trained(case), rows(300), 4, calibration=rows(50, 2))
+    scores = every_score(reference, torch.cat([rows(40, 3), outlier]))
     assert set(scores) == CASES[case][2]
     for name, values in scores.items():
         assert values.dtype == np.float64 and values.shape == (41,)
@@ -82,12 +102,10 @@ def test_every_score_is_there_and_ranks_an_obvious_outlier_first(case):
 @pytest.mark.parametrize("case", ["vae", "pca"])
 def test_test_rows_are_scored_apart(case):
     """Breaks if anything is fitted on the rows that are scored: half of them changes, the other half must not."""
-    model, reference, validation = trained(case, 3), Batch(rows(300)), Batch(rows(50, 2))
+    model = trained(case, 3)
     x, other = rows(40, 3), rows(40, 3)
     other[20:] = 100
-    first, second = (
-        anomaly_scores(model, reference, Batch(v), n_importance=2, seed=0, calibration=validation) for v in (x, other)
-    )
+    first, second = (every_score(fitted_on(model, rows(300), 2, calibration=rows(50, 2)), v) for v in (x, other))
     for name in first:
         assert np.allclose(first[name][:20], second[name][:20], rtol=1e-6), name
 
@@ -110,7 +128,7 @@ def test_sap_and_nap_by_hand():
 
     d, d_reference = differences(x), differences(reference)
     assert d.shape == (7, 16 + 16 + 8 + 3)
-    scores = Deviation(model, Batch(reference), 0).scores(Batch(x))
+    scores = Deviation(fitted_on(model, reference)).of_rows(Batch(x))
     assert scores["deviation/sap"] == pytest.approx((d**2).sum(1), rel=1e-5)
     n = min(300 // ROWS_PER_DIRECTION, d.shape[1])
     axes = SklearnPCA(n, svd_solver="full").fit(d_reference)
@@ -119,16 +137,16 @@ def test_sap_and_nap_by_hand():
     assert scores["deviation/nap"] == pytest.approx((white**2).sum(1), rel=1e-4)
 
 
-def test_whitening_by_rows_equals_whitening_by_variables(monkeypatch):
+def test_whitening_by_rows_equals_whitening_by_variables():
     """Breaks if the Gram matrix of the rows, taken where it is the smaller one, gives other directions."""
     model, x = trained("ae"), Batch(rows(7, 5))
     few = Batch(rows(40))  # fewer rows than the pathway has activations
-    by_rows = Deviation(model, few, 0)
+    by_rows = Deviation(fitted_on(model, few.x))
     d = by_rows._differences(few).detach().double()
     _, s, vt = torch.linalg.svd(d - d.mean(0), full_matrices=False)
     expected = ((by_rows._differences(x).detach().double() - d.mean(0)) @ vt[:8].T / s[:8]).square().sum(1)
     assert by_rows.whitening.shape == (43, 8)
-    assert by_rows.scores(x)["deviation/nap"] == pytest.approx(expected.numpy(), rel=1e-4)
+    assert by_rows.of_rows(x)["deviation/nap"] == pytest.approx(expected.numpy(), rel=1e-4)
 
 
 def test_pathway_ends_in_the_latents():
@@ -146,14 +164,14 @@ def test_latent_cycle_by_hand():
     model, x = trained("vae"), rows(6, 4)
     z = model.encode(Batch(x))
     again = model.encode(Batch(model.decode(z, Batch(x))))
-    scores = Deviation(model, Batch(rows(300)), 0).scores(Batch(x))
+    scores = Deviation(fitted_on(model, rows(300))).of_rows(Batch(x))
     assert scores["deviation/latent_cycle"] == pytest.approx((z - again).square().sum(1).detach().numpy(), rel=1e-4)
 
 
 def test_bound_has_its_parts():
     """Breaks if the negative bound is not reconstruction plus penalty, or lies below the likelihood it bounds."""
     model = trained("vae")
-    scores = anomaly_scores(model, Batch(rows(300)), Batch(rows(200, 4)), n_importance=64, seed=0)
+    scores = every_score(fitted_on(model, rows(300), 64), rows(200, 4))
     assert (scores["density/elbo"] > scores["deviation/neg_log_likelihood"]).all()
     assert scores["density/elbo"].mean() > scores["density/neg_log_likelihood"].mean()
 
@@ -163,18 +181,18 @@ def test_mixture_and_centroids_see_clusters():
     rng = np.random.default_rng(0)
     z = np.concatenate([rng.normal(-10, 1, (200, 2)), rng.normal(10, 1, (200, 2))])
     middle, inside = np.zeros((1, 2)), np.full((1, 2), 10.0)
-    mixture = LatentMixture(z, 0)
+    mixture = LatentMixture(Latents(z))
     assert mixture.mixture.n_components > 1
     assert mixture.neg_log_density(middle)[0] > mixture.neg_log_density(inside)[0] + 10
-    assert centroid_distance(z, middle, 0)[0] > 3 * centroid_distance(z, inside, 0)[0]
-    assert LatentMixture(rng.normal(size=(500, 2)), 0).mixture.n_components == 1
+    assert Centroids(z, 0).distance(middle)[0] > 3 * Centroids(z, 0).distance(inside)[0]
+    assert LatentMixture(Latents(rng.normal(size=(500, 2)))).mixture.n_components == 1
 
 
 def test_more_rows_allow_more_gaussians():
     """Breaks if the mixture sees fewer rows than it is allowed, or more."""
     rng = np.random.default_rng(0)
     z = rng.choice(100, (2000, 1)) * 10 + rng.normal(0, 0.1, (2000, 1))  # a hundred clusters
-    few, many = LatentMixture(z, 0, max_rows=200).mixture, LatentMixture(z, 0, max_rows=2000).mixture
+    few, many = LatentMixture(Latents(z, 200)).mixture, LatentMixture(Latents(z, 2000)).mixture
     assert few.n_components <= 30 < many.n_components
 
 
@@ -192,8 +210,8 @@ def test_combination_by_hand(monkeypatch):
 
 def test_calibration_rows_decide_the_combination_alone():
     """Breaks if validation rows change any score but the combined ones."""
-    model, reference, x = trained("ae"), Batch(rows(300)), Batch(rows(20, 3))
-    without = anomaly_scores(model, reference, x, n_importance=1, seed=0)
-    given = anomaly_scores(model, reference, x, n_importance=1, seed=0, calibration=Batch(rows(50, 2)))
+    model, x = trained("ae"), rows(20, 3)
+    without = every_score(fitted_on(model, rows(300)), x)
+    given = every_score(fitted_on(model, rows(300), calibration=rows(50, 2)), x)
     changed = {name for name in given if not np.array_equal(given[name], without[name])}
     assert changed == {"combined/max", "combined/mean"}

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sqlite3
 import threading
-import time
 import urllib.parse
 from pathlib import Path
 
@@ -14,25 +13,42 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from tiny import one, specification
 
-from aeflow.comparison.leaderboard import leaderboard
+from aeflow.comparison.leaderboard import Leaderboard
 from aeflow.errors import ConfigError, DataError
+from aeflow.evaluation.metric import Interval, Metric, read_metrics, write_metrics
+from aeflow.files import write_frame, write_json
 from aeflow.tracking import log as tracking
 from aeflow.tracking.log import OWNER, compare_link, log_runs
+from aeflow.training.specification import Specification
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def make_run(root: Path, *, model="vae", seed=0, dataset="cohort", origin="simulated", n_epochs=5, **values) -> Path:
-    """Write a run folder in the workflow's layout; `values` are further entries of metrics.json (a_b -> a/b)."""
+AUROC = "anomaly/tumour/deviation/squared_error/auroc"
+MSE = "reconstruction/test/mse"
+
+
+def make_run(
+    root: Path,
+    *further: Metric,
+    model="vae",
+    seed=0,
+    dataset="cohort",
+    origin="simulated",
+    n_epochs=5,
+    mse=None,
+    auroc=0.9,
+) -> Path:
+    """Write a run folder in the workflow's layout; `further` are more rows of metrics.parquet."""
     folder = root / "runs" / dataset / "normal" / model / f"seed{seed}"
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    info = {"dataset": dataset, "view": "normal", "model": model, "seed": seed, "architecture": "vae.VAE"}
-    info |= {"hyperparameters": {"n_latent": 8, "n_hidden": [64]}, "training": {"batch_size": 32, "beta": 1.0}}
-    info |= {"n_vars": 20, "data_hash": "d" * 64, "origin": origin, "unit": "standardised", "best_epoch": 2}
-    (folder / "model.json").write_text(json.dumps(info))
-    metrics = {"reconstruction/test/mse": 0.5 + seed / 10, "anomaly/tumour/deviation/squared_error/auroc": 0.9}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {k.replace("_", "/"): v for k, v in values.items()}))
+    architecture = "pca.PCA" if model == "pca" else "vae.VAE"
+    spec = specification(model=model, seed=seed, dataset=dataset, origin=origin, architecture=architecture)
+    write_json(spec.as_json(), folder / "model.json")
+    metrics = [one(MSE, 0.5 + seed / 10 if mse is None else mse), one(AUROC, auroc)]
+    write_metrics([*metrics, *further], folder / "metrics.parquet")
     epochs = np.arange(1, n_epochs + 1)
     pd.DataFrame({"epoch": epochs, "val_loss": 10.0 / epochs}).to_parquet(folder / "history.parquet")
     (folder / "model.safetensors").write_bytes(f"{model}{seed}".encode())
@@ -41,9 +57,9 @@ def make_run(root: Path, *, model="vae", seed=0, dataset="cohort", origin="simul
 
 
 def make_board(root: Path, folders: list[Path]) -> Path:
-    runs = [tuple(json.loads((f / name).read_text()) for name in ("model.json", "metrics.json")) for f in folders]
+    runs = [(Specification.read(f / "model.json"), read_metrics(f / "metrics.parquet")) for f in folders]
     path = root / "leaderboard.parquet"
-    leaderboard(runs).to_parquet(path)
+    write_frame(Leaderboard.of_runs(runs, "pca").frame, path)
     return path
 
 
@@ -51,7 +67,7 @@ def make_board(root: Path, folders: list[Path]) -> Path:
 def fresh(tmp_path_factory) -> Path:
     """A folder that log_runs has created and logged nothing to; tests copy it, since creation takes 1 to 4 s."""
     folder = tmp_path_factory.mktemp("fresh") / "mlflow"
-    assert log_runs([], [], uri=None, folder=folder, tags={}) == {}
+    assert log_runs([], [], baseline="pca", uri=None, folder=folder, tags={}) == {}
     return folder
 
 
@@ -62,7 +78,7 @@ def place(fresh, tmp_path) -> Path:
 
 
 def import_runs(folders, place, boards=(), **tags):
-    logged = log_runs(folders, list(boards), uri=None, folder=place, tags={"git_commit": "abc", **tags})
+    logged = log_runs(folders, list(boards), baseline="pca", uri=None, folder=place, tags={"git_commit": "abc", **tags})
     return logged, MlflowClient(f"sqlite:///{place}/mlflow.db")
 
 
@@ -72,7 +88,7 @@ def all_runs(client, name="cohort", view_type=3):
 
 def test_cell_holds_what_its_files_hold(place, tmp_path):
     """Breaks if params, tags, epochs as steps, final metrics, or any artifact is lost on the way."""
-    folder = make_run(tmp_path)
+    folder = make_run(tmp_path, one("anomaly/tumour/deviation/sap/auroc", Interval(0.8, 0.7, 0.85)))
     logged, client = import_runs([folder], place)
     run = client.get_run(logged["cohort"]["normal/vae/seed0"])
     tags = run.data.tags
@@ -83,11 +99,13 @@ def test_cell_holds_what_its_files_hold(place, tmp_path):
     assert run.data.params["hyperparameters/n_latent"] == "8"
     assert run.data.params["hyperparameters/n_hidden"] == "[64]"
     assert run.data.params["training/beta"] == "1.0" and run.data.params["n_vars"] == "20"
-    assert run.data.metrics["reconstruction/test/mse"] == 0.5
+    stem = "anomaly/tumour/deviation/sap/auroc"
+    final = {MSE: 0.5, AUROC: 0.9, stem: 0.8, f"{stem}_low": 0.7, f"{stem}_high": 0.85}
+    assert {name: value for name, value in run.data.metrics.items() if not name.startswith("history/")} == final
     points = {m.step: m.value for m in client.get_metric_history(run.info.run_id, "history/val_loss")}
     assert points == {epoch: 10.0 / epoch for epoch in range(1, 6)}
     names = {f.path for f in client.list_artifacts(run.info.run_id)}
-    assert names == {"model.safetensors", "model.json", "metrics.json", "figures"}
+    assert names == {"model.safetensors", "model.json", "metrics.parquet", "figures"}
     fetched = client.download_artifacts(run.info.run_id, "figures/curve.png", str(tmp_path))
     assert Path(fetched).read_bytes() == PNG
     assert (place / "artifacts" / "cohort").is_dir(), "artifacts must lie beside the database"
@@ -137,7 +155,7 @@ def test_comparison_run_holds_probes_and_figures(place, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.json", "metrics.json", "model.safetensors", "history.parquet", "figures/new.png"]
+    "name", ["model.json", "metrics.parquet", "model.safetensors", "history.parquet", "figures/new.png"]
 )
 def test_changed_file_supersedes_its_run_and_summary(place, tmp_path, name):
     """Breaks if a file's change goes unseen, or if the run it replaces stays in view or is lost for good."""
@@ -145,16 +163,17 @@ def test_changed_file_supersedes_its_run_and_summary(place, tmp_path, name):
     first, _ = import_runs([changed, kept], place)
     if name == "history.parquet":
         pd.DataFrame({"epoch": [1], "val_loss": [3.0]}).to_parquet(changed / name)
-    elif name.endswith("json"):
+    elif name == "model.json":
         (changed / name).write_text(json.dumps(json.loads((changed / name).read_text()) | {"n_more": 1}))
-        if name == "metrics.json":  # every seed must have it
-            (kept / name).write_text(json.dumps(json.loads((kept / name).read_text()) | {"n_more": 1}))
+    elif name == "metrics.parquet":
+        for folder in (changed, kept):  # every seed must have it
+            write_metrics([*read_metrics(folder / name), one("generation/gmm/frechet", 1.0)], folder / name)
     else:
         (changed / name).write_bytes(b"other")
     second, client = import_runs([changed, kept], place)
     old, new = first["cohort"]["normal/vae/seed0"], second["cohort"]["normal/vae/seed0"]
     assert new != old and second["cohort"]["normal/vae"] != first["cohort"]["normal/vae"]
-    if name != "metrics.json":
+    if name != "metrics.parquet":
         assert second["cohort"]["normal/vae/seed1"] == first["cohort"]["normal/vae/seed1"]
     gone = client.get_run(old)
     assert gone.info.lifecycle_stage == "deleted" and gone.data.tags["superseded_by"] == new
@@ -195,11 +214,8 @@ def test_cells_that_left_the_config_stay(place, tmp_path):
 
 def test_summary_is_mean_and_spread_over_seeds_beside_pca(place, tmp_path):
     """Breaks if a summary is not the plain mean and sample sd, or drops the difference to PCA or its verdict."""
-    folders = [make_run(tmp_path, seed=s) for s in range(3)]
+    folders = [make_run(tmp_path, seed=s, mse=0.3 + s / 10, auroc=0.8) for s in range(3)]
     folders += [make_run(tmp_path, seed=s, model="pca", n_epochs=1) for s in range(3)]
-    for seed, folder in enumerate(folders[:3]):
-        metrics = {"reconstruction/test/mse": 0.3 + seed / 10, "anomaly/tumour/deviation/squared_error/auroc": 0.8}
-        (folder / "metrics.json").write_text(json.dumps(metrics))
     logged, client = import_runs(folders, place, [make_board(tmp_path, folders)])
     run = client.get_run(logged["cohort"]["normal/vae"])
     metrics = run.data.metrics
@@ -224,12 +240,14 @@ def test_one_seed_has_no_spread(place, tmp_path):
 
 def test_values_that_are_not_finite_are_named(place, tmp_path):
     """Breaks if NaN or infinity is logged (MLflow shows 1.8e308), or disappears without a word."""
-    folder = make_run(tmp_path, bad_nan=math.nan, bad_inf=math.inf, bad_null=None)
+    bad = [one("generation/gmm/frechet", math.nan), one("generation/gmm/mmd2", math.inf)]
+    folder = make_run(tmp_path, *bad, one("generation/gmm/gamma", Interval(0.5, -math.inf, 0.6)))
     pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, math.nan]}).to_parquet(folder / "history.parquet")
     logged, client = import_runs([folder], place)
     for name, bad in (("normal/vae/seed0", ["history/val_loss"]), ("normal/vae", [])):
         run = client.get_run(logged["cohort"][name])
-        assert run.data.tags["not_finite"] == ", ".join(["bad/inf", "bad/nan", "bad/null", *bad])
+        expected = ["generation/gmm/frechet", "generation/gmm/gamma_low", "generation/gmm/mmd2", *bad]
+        assert run.data.tags["not_finite"] == ", ".join(expected)
         assert all(math.isfinite(value) and abs(value) < 1e300 for value in run.data.metrics.values())
 
 
@@ -245,7 +263,7 @@ def test_more_than_mlflow_takes_at_once(place, tmp_path):
     assert run.data.params["hyperparameters/h229"] == "229" and run.data.tags["tag149"] == "x"
 
 
-@pytest.mark.parametrize("name", ["model.json", "metrics.json", "history.parquet", "model.safetensors"])
+@pytest.mark.parametrize("name", ["model.json", "metrics.parquet", "history.parquet", "model.safetensors"])
 def test_missing_file_stops_before_anything_is_logged(place, tmp_path, name):
     """Breaks if half a run, or runs before it in the list, are logged although a file is missing."""
     good, bad = make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)
@@ -256,19 +274,36 @@ def test_missing_file_stops_before_anything_is_logged(place, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("text", "message"),
     [
-        ("metrics.json", '{"a": 1', r"metrics\.json: not JSON.*line 1"),
-        ("metrics.json", '{"a": "high"}', r"metrics\.json: metric 'a' must be a number, found 'high'"),
-        ("metrics.json", "[1]", r"metrics\.json: must hold an object, found list"),
-        ("model.json", '{"dataset": "cohort"}', r"model\.json: no key 'view'"),
+        ('{"a": 1', r"model\.json: not JSON.*line 1"),
+        ("[1]", r"model\.json: must hold an object, found list"),
+        ('{"dataset": "cohort"}', r"model\.json: no key 'view'"),
     ],
 )
-def test_bad_file_is_named(place, tmp_path, name, text, message):
+def test_bad_description_is_named(place, tmp_path, text, message):
     """Breaks if the error of a damaged file does not say which file and what is in it."""
     folder = make_run(tmp_path)
-    (folder / name).write_text(text)
+    (folder / "model.json").write_text(text)
     with pytest.raises(DataError, match=message):
+        import_runs([folder], place)
+
+
+def test_bad_metrics_are_named(place, tmp_path):
+    """Breaks if damaged metrics are logged, or the error does not say which file and what is in it."""
+    folder = make_run(tmp_path)
+    path = folder / "metrics.parquet"
+    good = pd.read_parquet(path)
+    for bad, message in (
+        (good.drop(columns="direction"), r"metrics\.parquet: columns must be"),
+        (good.assign(value="high"), r"metrics\.parquet: column 'value' must hold numbers, found 'high'"),
+        (good.assign(direction="up"), r"metrics\.parquet: direction must be one of .*, found 'up'"),
+    ):
+        bad.to_parquet(path)
+        with pytest.raises(DataError, match=message):
+            import_runs([folder], place)
+    path.write_bytes(b"no Parquet at all")
+    with pytest.raises(DataError, match=r"metrics\.parquet: not Parquet"):
         import_runs([folder], place)
 
 
@@ -279,17 +314,26 @@ def test_contradictions_are_errors(place, tmp_path):
         import_runs([folder, folder], place)
     with pytest.raises(DataError, match="disagree on origin"):
         import_runs([folder, make_run(tmp_path, seed=1, origin="real")], place)
-    with pytest.raises(DataError, match=r"'normal/vae/seed0' has no metric 'extra/metric'"):
-        import_runs([folder, make_run(tmp_path, seed=2, extra_metric=1.0)], place)
+    with pytest.raises(DataError, match=r"'normal/vae/seed0' has no metric 'generation/gmm/mmd2'"):
+        import_runs([folder, make_run(tmp_path, one("generation/gmm/mmd2", 1.0), seed=2)], place)
 
 
+@pytest.fixture
+def no_client(monkeypatch):
+    """A test in which MLflow's own client, with minutes of retries, must not be asked."""
+
+    def refused(*args, **keywords):
+        raise AssertionError("MLflow's client was asked")
+
+    monkeypatch.setattr(tracking, "MlflowClient", refused)
+
+
+@pytest.mark.usefixtures("no_client")
 def test_broken_database_is_named_at_once(place, tmp_path):
     """Breaks if MLflow's own two minutes of retries come before the message."""
     (place / "mlflow.db").write_bytes(b"no database at all" * 100)
-    started = time.monotonic()
     with pytest.raises(ConfigError, match=r"mlflow\.db.*delete it and run again"):
         import_runs([make_run(tmp_path)], place)
-    assert time.monotonic() - started < 5
 
 
 def test_moved_folder_is_an_error(place, tmp_path):
@@ -318,21 +362,28 @@ def silent_port():
         yield server.getsockname()[1]
 
 
+@pytest.mark.usefixtures("no_client")
 @pytest.mark.parametrize("kind", ["closed", "silent"])
 def test_dead_server_fails_soon_and_loses_nothing(tmp_path, kind, silent_port, monkeypatch):
     """Breaks if a dead server costs minutes, gives an unclear error, shows a password, or harms the files."""
     assert tracking.PROBE_SECONDS <= 4  # tried twice, hence 10 s
     monkeypatch.setattr(tracking, "PROBE_SECONDS", 1)
+    asked = []
+    request = tracking.http_request
+    monkeypatch.setattr(
+        tracking, "http_request", lambda *a, **keywords: (asked.append(keywords), request(*a, **keywords))
+    )
     port = silent_port
     if kind == "closed":
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
     folder = make_run(tmp_path)
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    started = time.monotonic()
     with pytest.raises(ConfigError, match=rf"tracking.uri 'http://me:\*\*\*@127.0.0.1:{port}'.*No result is lost") as e:
-        log_runs([folder], [], uri=f"http://me:secret@127.0.0.1:{port}", folder=tmp_path / "mlflow", tags={})
-    assert time.monotonic() - started < 6
+        log_runs(
+            [folder], [], baseline="pca", uri=f"http://me:secret@127.0.0.1:{port}", folder=tmp_path / "mlflow", tags={}
+        )
+    assert [(keywords["max_retries"], keywords["timeout"]) for keywords in asked] == [(1, 1)]
     assert "secret" not in str(e.value)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 

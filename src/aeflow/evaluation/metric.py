@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import pandas as pd
+import pyarrow as pa
+from pandas.api.types import is_numeric_dtype
 
 from aeflow.errors import DataError
 from aeflow.files import write_frame
@@ -53,8 +55,9 @@ def declare(
     part: str, name: str, direction: Direction, meaning: str, *, of_batch: Direction | None = None
 ) -> Declaration:
     """Register a metric and return its declaration; DataError if it is declared already, and otherwise."""
-    if direction not in get_args(Direction):
-        raise DataError(f"metric {part}/{name}: direction must be one of {get_args(Direction)}, found {direction!r}")
+    for given in (direction, of_batch):
+        if given is not None and given not in get_args(Direction):
+            raise DataError(f"metric {part}/{name}: direction must be one of {get_args(Direction)}, found {given!r}")
     if not meaning.strip():
         raise DataError(f"metric {part}/{name}: a declaration needs a meaning")
     new = Declaration(part, name, direction, meaning, of_batch)
@@ -163,9 +166,15 @@ def write_metrics(metrics: Iterable[Metric], path: str | Path) -> None:
 
 def read_metrics(path: str | Path) -> list[Metric]:
     """Return the metrics of a run; DataError, naming the file, if it does not hold metrics."""
-    frame = pd.read_parquet(path)
+    try:
+        frame = pd.read_parquet(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: not Parquet: {error}") from error
     if tuple(frame.columns) != METRIC_COLUMNS:
         raise DataError(f"{path}: columns must be {METRIC_COLUMNS}, found {tuple(frame.columns)}")
+    for column in ("value", "low", "high"):
+        if not is_numeric_dtype(frame[column]):
+            raise DataError(f"{path}: column {column!r} must hold numbers, found {frame[column].iloc[0]!r}")
     wrong = sorted(set(frame["direction"]) - set(get_args(Direction)))
     if wrong:
         raise DataError(f"{path}: direction must be one of {get_args(Direction)}, found {wrong[0]!r}")

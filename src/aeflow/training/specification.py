@@ -61,7 +61,10 @@ class Specification:
     @classmethod
     def read(cls, path: str | Path) -> Specification:
         """Return the content of a model.json; DataError, naming file and key, if it is not one."""
-        content = read_json(path)
+        try:
+            content = read_json(path)
+        except ValueError as error:
+            raise DataError(f"{path}: not JSON: {error}") from error
         try:
             return cls(**content)
         except TypeError as error:
