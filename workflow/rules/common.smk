@@ -14,7 +14,9 @@ from aeflow import config as aeflow_config
 from aeflow import grid
 from aeflow.modules import code_files, constant
 from aeflow.scheduling import keep_one_timer
+from snakemake_logger_plugin_aeflow import attach
 
+attach(workflow)
 keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")
 aeflow_config.check(config)
