@@ -84,7 +84,8 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self.stream: TextIO = sys.stdout if self.common_settings.stdout else sys.stderr
         self.everything = shows_everything(self.common_settings)
-        self.progress: Progress | None = None
+        self.progress: Progress | None = None  # None until Snakemake has planned the run
+        self.labels: dict[int, str] = {}
         self.now = 0.0  # time of the last record
         self.footer: Footer | None = None
         self.coloured = False
@@ -99,6 +100,8 @@ class LogHandler(LogHandlerBase):
             self.now = record.created
             self._show(record)
             self._draw(record.created)
+        except BrokenPipeError:  # the reader has gone (`| head`); Snakemake ends then
+            raise
         except Exception:
             self.handleError(record)
 
@@ -109,8 +112,11 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.RUN_INFO:
             self._run_planned(record)
         elif event == LogEvent.JOB_INFO:
+            # a rule's `message:` is what its author wants to be shown; kept even where --quiet hides the progress
+            words = (record.rule_msg or job_label(record.rule_name, record.wildcards)).split()
+            self.labels[record.jobid] = " ".join(words)
             if self.progress is not None:
-                label = job_label(record.rule_name, record.wildcards)
+                label = self.labels[record.jobid]
                 self.progress.job_started(record.jobid, record.rule_name, label, record.created)
         elif event == LogEvent.JOB_FINISHED:
             self._job_finished(record)
@@ -139,16 +145,15 @@ class LogHandler(LogHandlerBase):
             return
         label, seconds = self.progress.job_finished(record.job_id, record.created)
         if self.footer is None:
-            self._print(f"{self._count()} {label} ({duration(seconds)})")
+            self._print(f"{self._count()}{label} ({duration(seconds)})")
 
     def _job_failed(self, record: LogRecord) -> None:
-        known = None if self.progress is None else self.progress.running.get(record.jobid)
-        label = record.rule_name if known is None else known.label
+        label = self.labels.get(record.jobid, record.rule_name)
         seconds = None
         if self.progress is not None:
             seconds = self.progress.job_failed(record.jobid, label, record.log, record.created)
         after = "" if seconds is None else f" after {duration(seconds)}"
-        self._print(f"{self._count()} FAILED: {label}{after}", BOLD + RED)
+        self._print(f"{self._count()}FAILED: {label}{after}", BOLD + RED)
         if record.rule_msg:
             self._print(f"    message: {record.rule_msg}")
         for key in ("output", "log"):
@@ -176,9 +181,9 @@ class LogHandler(LogHandlerBase):
 
     def _count(self) -> str:
         if self.progress is None:
-            return "[?]"
+            return ""
         total = str(self.progress.total)
-        return f"[{self.progress.n_done:>{len(total)}}/{total}]"
+        return f"[{self.progress.n_done:>{len(total)}}/{total}] "
 
     def _print(self, text: str, style: str = "") -> None:
         if text and text != "None":
@@ -264,7 +269,7 @@ def shorten(text: str, width: int) -> str:
     """Return `text` in at most `width` characters, the middle left out.
 
     >>> shorten("train mnist/all/vae/seed0", 15)
-    'train ...seed0'
+    'train .../seed0'
     """
     if len(text) <= width:
         return text
