@@ -299,4 +299,4 @@ def test_a_wrong_key_stops_before_any_job(checkout):
     output = checkout.run(overlay={"models": {"ae": {"n_latents": 3}}}, ok=False)
     assert "models.ae" in output
     assert "did you mean 'n_latent'" in output
-    assert "rule train" not in output
+    assert " jobs: " not in output  # the plan, which the console prints before the first job
