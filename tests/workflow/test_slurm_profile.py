@@ -17,7 +17,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "sacct")
-SNAKEFILE = """
+SNAKEFILE = (
+    f"""
+import sys
+sys.path.insert(0, {str(ROOT / "src")!r})
+from snakemake_logger_plugin_aeflow import attach
+attach(workflow)
+"""
+    + """
 rule all:
     localrule: True
     input: "trained.txt"
@@ -36,6 +43,7 @@ rule train:
     # the first attempt fails as a job that ran out of memory does
     shell: "if test {resources.mem_mb} -lt 5000; then echo no memory left > {log}; exit 1; fi; touch {output}"
 """
+)
 
 
 def profile(name):
@@ -106,6 +114,18 @@ def test_retry_is_a_new_job_with_more(cluster):
     assert (first["mem"], second["mem"]) == (4000, 8000)
     assert second["time"] == 2 * first["time"]
     assert "no memory left" in cluster[0].stderr  # show-failed-logs of the default profile
+
+
+def test_console_counts_a_retried_job_once(cluster):
+    """Breaks if the console counts the failed attempt, or also speaks in the nested processes on the nodes."""
+    done, _, folder = cluster
+    lines = done.stderr.splitlines()
+    assert sum(line.startswith("[1/3] FAILED: train after ") for line in lines) == 1
+    assert any(line.startswith("[3/3] ") for line in lines)
+    assert any(line.startswith("3 of 3 jobs done, in ") for line in lines)
+    # of the nodes, the plugin keeps the log of the attempt that failed
+    (log,) = (folder / ".snakemake" / "slurm_logs").rglob("*.log")
+    assert "Error in rule train:" in log.read_text() and "jobs done" not in log.read_text()
 
 
 def test_jobs_can_be_found(cluster):

@@ -42,6 +42,7 @@ class Checkout:
                 self.folder.mkdir()
                 shutil.copy(source, target)
         self.environment = os.environ | mirror(folder / "mirror")
+        self.console = ""
 
     def start(self, *arguments: str, overlay: dict | None = None) -> subprocess.Popen:
         files = ["config/test.yaml"]
@@ -78,7 +79,7 @@ class Checkout:
 def checkout(tmp_path_factory) -> Checkout:
     """A checkout in which the tiny configuration has run once."""
     made = Checkout(tmp_path_factory.mktemp("workflow"))
-    made.run()
+    made.console = made.run()
     return made
 
 
@@ -87,6 +88,16 @@ RUNS = {
     "mnist/digit8": ("pca", "vae"),
     "simulated/normal": ("pca", "ae", "ae_permuted", "gsae", "linear_ae", "cvae"),
 }
+
+
+def test_the_console_counts_jobs(checkout):
+    """Breaks if the Snakefile no longer attaches the console, which then prints every file of every job."""
+    lines = checkout.console.splitlines()
+    done = [line for line in lines if re.match(r"\[ *\d+/\d+\] [a-z_]+( \S+)? \(.*\)$", line)]
+    n_jobs = int(re.search(r"^(\d+) of \1 jobs done, in ", checkout.console, re.M)[1])
+    assert len(done) == n_jobs
+    assert any(" train mnist/digit3/vae/seed0 (" in line for line in done)
+    assert len(lines) < n_jobs + 30
 
 
 def test_everything_is_there(checkout):
@@ -288,4 +299,4 @@ def test_a_wrong_key_stops_before_any_job(checkout):
     output = checkout.run(overlay={"models": {"ae": {"n_latents": 3}}}, ok=False)
     assert "models.ae" in output
     assert "did you mean 'n_latent'" in output
-    assert "rule train" not in output
+    assert " jobs: " not in output  # the plan, which the console prints before the first job

@@ -15,7 +15,9 @@ from aeflow.plan import cells as grid
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
 from aeflow.files import dataset_files, run_files
+from snakemake_logger_plugin_aeflow import attach
 
+attach(workflow)
 keep_one_timer()
 validate(config, "../schemas/config.schema.yaml")
 aeflow_config.check(config)
