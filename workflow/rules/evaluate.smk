@@ -247,7 +247,7 @@ rule probe:
         correction=f"{DATASET}/correction.safetensors",
         code=lambda w: code(
             "aeflow.evaluation.probes.probe_dataset",
-            "aeflow.plots.probes",
+            "aeflow.plots.probe_figures",
             *grid.correction_modules(w.dataset, config),
         ),
     output:

@@ -5,7 +5,7 @@ from aeflow.job import start_job
 start_job(snakemake)
 
 from aeflow.files import read_json
-from aeflow.plots.cohort import cohort_pca
+from aeflow.plots.components import cohort_pca
 from aeflow.plots.style import save
 from aeflow.run_folder import unscaled
 from aeflow.table import read_table

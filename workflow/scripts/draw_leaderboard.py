@@ -7,7 +7,7 @@ start_job(snakemake)
 import pandas as pd
 
 from aeflow.comparison.leaderboard import pictured
-from aeflow.plots.comparison import leaderboard_figure
+from aeflow.plots.leaderboard_figure import leaderboard_figure
 from aeflow.plots.style import save
 
 board = pd.read_parquet(snakemake.input.leaderboard)

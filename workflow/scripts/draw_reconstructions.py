@@ -6,7 +6,7 @@ job = start_job(snakemake)
 
 from aeflow.files import read_json
 from aeflow.models.build import load_model
-from aeflow.plots.images import first_of_each, reconstruction_grid
+from aeflow.plots.image_grids import first_of_each, reconstruction_grid
 from aeflow.plots.style import save
 from aeflow.run_folder import as_batch
 from aeflow.scoring.scores import reconstruct_all

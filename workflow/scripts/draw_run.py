@@ -9,15 +9,25 @@ from pathlib import Path
 import pandas as pd
 
 from aeflow.files import read_json
-from aeflow.plots.run import detection_figures, draws_figures, training_figure
+from aeflow.plots.run_figures import detection_figures, draws_figures, training_figure
 from aeflow.plots.style import save
+from aeflow.run_folder import read_draws, read_view, unscaled
 
-inputs, params, folder = snakemake.input, snakemake.params, Path(snakemake.output[0])
-model, scores, obs = read_json(inputs.model), pd.read_parquet(inputs.scores), pd.read_parquet(inputs.obs)
-figures = {"training": training_figure(pd.read_parquet(inputs.history), model)}
-figures |= detection_figures(scores, obs, model, params.view, params.tasks)
+inputs = snakemake.input
+view = snakemake.params.view
+model = read_json(inputs.model)
+history = pd.read_parquet(inputs.history)
+scores = pd.read_parquet(inputs.scores)
+obs = pd.read_parquet(inputs.obs)
+
+figures = {"training": training_figure(history, model)}
+figures |= detection_figures(scores, obs, model, view, snakemake.params.tasks)
 if inputs.get("generated"):
-    tables = inputs.X_test, inputs.obs, inputs.var
-    figures |= draws_figures(inputs.generated, *tables, params.view, model)
+    draws = read_draws(pd.read_parquet(inputs.generated))
+    real = None
+    if inputs.get("X_test"):  # of expression: images need nothing beside them
+        test = read_view(inputs.X_test, inputs.obs, inputs.var, view)
+        real = unscaled(test.X, test.var)
+    figures |= draws_figures(draws, real, model)
 for name, figure in figures.items():
-    save(figure, folder / f"{name}.png")
+    save(figure, Path(snakemake.output[0]) / f"{name}.png")

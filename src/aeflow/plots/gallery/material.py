@@ -17,7 +17,7 @@ from aeflow.evaluation.detection.anomaly import task_rows
 from aeflow.files import read_json
 from aeflow.models.base import AbstractAutoencoder, Batch
 from aeflow.models.build import load_model
-from aeflow.plots.gallery.catalogue import FIGURES
+from aeflow.plots.style import styled
 from aeflow.run_folder import as_batch
 from aeflow.scoring.scores import encode_all, reconstruct_all
 from aeflow.table import Table, read_table
@@ -114,6 +114,7 @@ def read_material(
 
 
 def draw(name: str, material: Material) -> Figure:
-    """Return the figure of that name in the catalogue."""
-    module = importlib.import_module(f"aeflow.plots.gallery.{FIGURES[name]['module']}")
-    return getattr(module, name)(material)
+    """Return the figure `name`, file.function below aeflow/plots/gallery, in the style of all figures."""
+    file, function = name.split(".")
+    module = importlib.import_module(f"aeflow.plots.gallery.{file}")
+    return styled(getattr(module, function))(material)

@@ -1,20 +1,19 @@
-"""The figures of one run, from the files in its folder."""
+"""The figures of one run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.evaluation.detection.anomaly import labelled, score_columns, task_rows
-from aeflow.plots.detection import roc_curves
-from aeflow.plots.expression import expression_draws
-from aeflow.plots.images import image_grid
-from aeflow.plots.training import training_curve
-from aeflow.run_folder import read_draws, read_view, unscaled
+from aeflow.plots.expression_draws import expression_draws
+from aeflow.plots.image_grids import image_grid
+from aeflow.plots.loss_curves import training_curve
+from aeflow.plots.roc_curves import roc_curves
 
 GRID = (5, 10)  # rows and columns of generated images
 SAMPLERS = {
@@ -62,18 +61,21 @@ def training_figure(history: pd.DataFrame, model: Mapping[str, Any]) -> Figure:
 
 
 def draws_figures(
-    draws: Path, X_test: Path, obs: Path, var: Path, view: Mapping[str, list], model: Mapping[str, Any]
+    draws: Mapping[str, np.ndarray], real: np.ndarray | None, model: Mapping[str, Any]
 ) -> dict[str, Figure]:
-    """Return {generated_{sampler}: figure}: draws as images, or of expression beside the view's test rows."""
+    """Return {generated_{sampler}: figure} of draws {sampler: (n_draws, n_vars)}, in the unit before scaling.
+
+    real : test rows of the run's view (n_obs, n_vars), in the same unit, which drawn expression is shown beside; None
+        for images, which are shown alone.
+    """
     figures = {}
-    for sampler, x in read_draws(pd.read_parquet(draws)).items():
+    for sampler, x in draws.items():
         title = (
             f"{SAMPLERS[sampler]}: {model['model']}, view {model['view']} of {model['dataset']}, seed {model['seed']}"
         )
-        if model["unit"] == "intensity":
-            figures[f"generated_{sampler}"] = image_grid(x, *GRID, origin=model["origin"], title=title)
+        if real is None:
+            figure = image_grid(x, *GRID, origin=model["origin"], title=title)
         else:
-            real = read_view(X_test, obs, var, view)
-            values = unscaled(real.X, real.var), x, model["unit_before_scale"]
-            figures[f"generated_{sampler}"] = expression_draws(*values, origin=model["origin"], title=title)
+            figure = expression_draws(real, x, model["unit_before_scale"], origin=model["origin"], title=title)
+        figures[f"generated_{sampler}"] = figure
     return figures
