@@ -18,7 +18,7 @@ rule draw_run:
         scores=f"{RUN}/scores.parquet",
         generated=generated,
         obs=f"{DATASET}/obs.parquet",
-        code=code("aeflow.plots.run_figures"),
+        code=code("aeflow.plots.run_figures", "aeflow.run_folder"),
     output:
         report(
             directory(f"{RUN}/figures"),
@@ -40,7 +40,7 @@ rule draw_run:
 rule draw_leaderboard:
     input:
         leaderboard="results/comparison/{dataset}/leaderboard.parquet",
-        code=code("aeflow.plots.leaderboard_figure"),
+        code=code("aeflow.comparison.leaderboard", "aeflow.plots.leaderboard_figure"),
     output:
         report(
             "results/comparison/{dataset}/leaderboard.png",
@@ -50,6 +50,8 @@ rule draw_leaderboard:
         ),
     log:
         "logs/draw_leaderboard/{dataset}.log",
+    params:
+        baseline=config.get("baseline", "pca"),
     script:
         "../scripts/draw_leaderboard.py"
 
@@ -60,7 +62,7 @@ rule draw_cohort:
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         dataset=f"{DATASET}/dataset.json",
-        code=code("aeflow.plots.components"),
+        code=code("aeflow.plots.components", "aeflow.run_folder"),
     output:
         report(
             "results/comparison/{dataset}/cohort.png",

@@ -10,9 +10,10 @@ from aeflow.plots.style import save
 from aeflow.run_folder import unscaled
 from aeflow.table import read_table
 
-inputs, name = snakemake.input, snakemake.wildcards.dataset
-table, facts = read_table(inputs.X_train, inputs.obs, inputs.var), read_json(inputs.dataset)
+inputs = snakemake.input
+table = read_table(inputs.X_train, inputs.obs, inputs.var)
+facts = read_json(inputs.dataset)
 X = unscaled(table.X, table.var)
-title = f"Training rows of {name}"
+title = f"Training rows of {snakemake.wildcards.dataset}"
 figure = cohort_pca(X, table.obs, unit=facts["unit_before_scale"], origin=facts["origin"], title=title)
 save(figure, snakemake.output[0])

@@ -11,5 +11,6 @@ from aeflow.plots.leaderboard_figure import leaderboard_figure
 from aeflow.plots.style import save
 
 board = pd.read_parquet(snakemake.input.leaderboard)
-metrics = pictured(board["metric"])
-save(leaderboard_figure(board, metrics, f"Dataset {snakemake.wildcards.dataset}"), snakemake.output[0])
+title = f"Dataset {snakemake.wildcards.dataset}"
+figure = leaderboard_figure(board, pictured(board["metric"]), title, baseline=snakemake.params.baseline)
+save(figure, snakemake.output[0])

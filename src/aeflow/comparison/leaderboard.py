@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from aeflow.comparison.ranks import rank_summary
 from aeflow.errors import DataError
@@ -108,6 +107,8 @@ def leaderboard(
 
 
 def _against_baseline(by_model: pd.DataFrame, model: str, metric: str) -> dict[str, Any]:
+    from scipy import stats  # here, because drawing a leaderboard needs none of it
+
     kind = metric.rsplit("/", 1)[-1]
     neutral = kind in NEUTRAL or kind.endswith(NEUTRAL_SUFFIXES) or "/baseline/" in metric
     neutral = neutral or metric.startswith("validation/")

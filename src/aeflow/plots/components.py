@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from aeflow.errors import DataError
 from aeflow.plots.style import group_styles, new_figure, put_title, styled, unit_text
 
-
 N_BLOCK = 12  # vectors that are iterated for the sake of two: the more, the sooner these two have settled
 N_ITERATIONS = 20
 
@@ -29,10 +28,10 @@ class Components(NamedTuple):
 
 
 def two_components(X: np.ndarray) -> Components:
-    """Return the first two principal components of X (n_obs, n_vars), each turned so that its largest entry is positive.
+    """Return the first two principal components of X (n_obs, n_vars); the largest entry of each axis is positive.
 
-    By subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) from fixed random vectors: a full
-    decomposition of thousands of rows and genes would take minutes, importing another's a second.
+    By subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) from fixed random vectors, because a full
+    decomposition of thousands of rows and genes takes minutes, and the import of scikit-learn a second.
     """
     mean = X.mean(axis=0)
     centred = X - mean

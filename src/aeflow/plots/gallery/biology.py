@@ -27,10 +27,11 @@ MAX_NAME = 38  # characters of a gene set's name
     observations="expression",
     roles={"gsae": "GSAE"},
     task=True,
-    caption="Activity of each gene-set node of a gene-superset autoencoder (rows, clustered) in test samples (columns, by "
-    "tissue, condition and study), in standard deviations of the task's normal test samples. Nodes are turned so "
-    "that more means higher expression of the set's genes. A block that changes from the normals of one study to "
-    "its tumours is a set that differs; one that changes between the normals of two studies sees the study.",
+    caption="Activity of each gene-set node of a gene-superset autoencoder (rows, clustered) in test samples "
+    "(columns, by tissue, condition and study), in standard deviations of the task's normal test samples. "
+    "Nodes are turned so that more means higher expression of the set's genes. A block that changes from the "
+    "normals of one study to its tumours is a set that differs; one that changes between the normals of two "
+    "studies sees the study.",
 )
 def gene_sets(m: Material) -> Figure:
     """Return the activity of gene-set nodes, in standard deviations of normal test samples."""
@@ -93,10 +94,10 @@ def _mark_groups(ax, groups: np.ndarray) -> None:
     observations="expression",
     roles={"model": "any"},
     task=True,
-    caption="Genes that a model of normal samples cannot explain in anomalies: difference of the mean residual (measured "
-    "minus reconstructed) of anomalous and normal test samples, against its q-value (Welch's t on one mean per "
-    "donor and group, Benjamini-Hochberg over genes). Named are the surest genes on either side. A gene the model "
-    "reconstructs well is not here, however different it is.",
+    caption="Genes that a model of normal samples cannot explain in anomalies: difference of the mean residual "
+    "(measured minus reconstructed) of anomalous and normal test samples, against its q-value (Welch's t on "
+    "one mean per donor and group, Benjamini-Hochberg over genes). Named are the surest genes on either side. "
+    "A gene the model reconstructs well is not here, however different it is.",
 )
 def volcano(m: Material) -> Figure:
     """Return the difference of each gene's mean residual, anomalies minus normals, against its q-value."""

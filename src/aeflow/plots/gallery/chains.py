@@ -18,9 +18,9 @@ N_CHAINS = 8
     observations="images",
     roles={"walkback": "AbstractMarkovChain", "plain": "AbstractMarkovChain"},
     caption="Markov chains of corrupting and denoising, started at test images: states after 0, 1, 10, 100 and 1,000 "
-    "steps, of a model trained with walkback and of one trained without. Walkback trains on states its own chain "
-    "wanders to, which should keep late states looking like data; without it chains may end in patterns no image "
-    "has, or stay in one.",
+    "steps, of a model trained with walkback and of one trained without. Walkback trains on states its own "
+    "chain wanders to, which should keep late states looking like data; without it chains may end in patterns "
+    "no image has, or stay in one.",
 )
 def walkback(m: Material) -> Figure:
     """Return states after `STEPS` steps of chains from the same test images, by two models; step 0 is the image."""

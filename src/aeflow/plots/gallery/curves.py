@@ -23,10 +23,10 @@ BASELINE = "baseline/squared_distance_to_mean"  # knows no model
 @gallery_figure(
     roles={"narrow": "AE", "wide": "AE"},
     caption="Reconstruction error of training and validation rows per epoch, of a narrow autoencoder and of an "
-    "overcomplete one. Where the validation curve leaves the training curve, the model learns its training rows "
-    "by heart; the dotted line is the epoch whose weights were kept. With many rows even the wide one need not "
-    "overfit: it may simply copy. Training values are means over an epoch whose weights still change, so the "
-    "first lie above validation.",
+    "overcomplete one. Where the validation curve leaves the training curve, the model learns its training "
+    "rows by heart; the dotted line is the epoch whose weights were kept. With many rows even the wide one "
+    "need not overfit: it may simply copy. Training values are means over an epoch whose weights still "
+    "change, so the first lie above validation.",
 )
 def overfitting(m: Material) -> Figure:
     """Return reconstruction errors of training and validation rows of a narrow and of a wide autoencoder."""
@@ -49,11 +49,11 @@ def overfitting(m: Material) -> Figure:
 
 
 @gallery_figure(
-    caption="The parts of the loss per epoch, means per observation: reconstruction, penalty times its weight, and their "
-    "sum, which training lowers. For a variational autoencoder the sum is its negative ELBO and the penalty the "
-    "divergence of posterior from prior. Parts trade off: a penalty may rise while the sum falls. Compare within "
-    "a panel, not between panels. Training values are means over an epoch whose weights still change, so the "
-    "first lie above validation.",
+    caption="The parts of the loss per epoch, means per observation: reconstruction, penalty times its weight, and "
+    "their sum, which training lowers. For a variational autoencoder the sum is its negative ELBO and the "
+    "penalty the divergence of posterior from prior. Parts trade off: a penalty may rise while the sum falls. "
+    "Compare within a panel, not between panels. Training values are means over an epoch whose weights still "
+    "change, so the first lie above validation.",
 )
 def loss_parts(m: Material) -> Figure:
     """Return one panel per run: reconstruction, weighted penalty and their sum, of training and validation rows."""
@@ -81,9 +81,9 @@ def loss_parts(m: Material) -> Figure:
     scores=True,
     task=True,
     caption="How well the squared reconstruction error of each model ranks anomalies above normal test rows, beside "
-    "the distance to the training mean, which needs no model: a model whose curve does not exceed it adds nothing. "
-    "Dashed curves, where the task has a control, are the same score on two groups of normals: far from the "
-    "diagonal, the score sees what tells these apart, such as the study.",
+    "the distance to the training mean, which needs no model: a model whose curve does not exceed it adds "
+    "nothing. Dashed curves, where the task has a control, are the same score on two groups of normals: far "
+    "from the diagonal, the score sees what tells these apart, such as the study.",
 )
 def roc(m: Material) -> Figure:
     """Return ROC curves of the squared error of each model and of the score that knows none, with their controls."""

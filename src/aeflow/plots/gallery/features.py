@@ -22,10 +22,10 @@ N_BINS = 50
 @gallery_figure(
     observations="images",
     roles={"sparse": "SparseAE", "dense": "any"},
-    caption="What the most used latents of a sparse and of a dense autoencoder add to an image (orange brighter, purple "
-    "darker, each on its own scale), and how their activations on test images are distributed. Sparse latents are "
-    "silent on most images, so each can stand for one stroke or place. Silent: below 1 % of the latent's own "
-    "maximum.",
+    caption="What the most used latents of a sparse and of a dense autoencoder add to an image (orange brighter, "
+    "purple darker, each on its own scale), and how their activations on test images are distributed. Sparse "
+    "latents are silent on most images, so each can stand for one stroke or place. Silent: below 1 % of the "
+    "latent's own maximum.",
 )
 def sparse_features(m: Material) -> Figure:
     """Return features of a sparse and of a dense autoencoder, and how often their latents are active."""
@@ -76,10 +76,10 @@ def _features(ax, run: Run, z: np.ndarray, m: Material) -> None:
 
 @gallery_figure(
     roles={"ae": "AE", "dae": "DAE", "cae": "CAE"},
-    caption="How far the latents move when a test row moves a little: Frobenius norm of the encoder's Jacobian, one value "
-    "per row. Left as it is, which a model lowers by merely shrinking its latents; right divided by the spread of "
-    "the latents, which it cannot. A contractive autoencoder is penalised by this norm, a denoising one lowers it "
-    "indirectly. One layer without activation has the same Jacobian at every row: a single bar.",
+    caption="How far the latents move when a test row moves a little: Frobenius norm of the encoder's Jacobian, one "
+    "value per row. Left as it is, which a model lowers by merely shrinking its latents; right divided by the "
+    "spread of the latents, which it cannot. A contractive autoencoder is penalised by this norm, a denoising "
+    "one lowers it indirectly. One layer without activation has the same Jacobian at every row: a single bar.",
 )
 def jacobian(m: Material) -> Figure:
     """Return the distribution over test rows of ||J||_F of three encoders, as it is and in spreads of their latents."""

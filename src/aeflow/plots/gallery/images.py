@@ -26,9 +26,10 @@ N_CONDITIONAL = 12  # draws a class
 @gallery_figure(
     observations="images",
     roles={"pca": "PCA", "linear": "LinearAE"},
-    caption="Test images, and what PCA and a linear autoencoder of equal size give back. A linear autoencoder has PCA's "
-    "subspace as its optimum, so the two rows should look alike and their errors should agree; PCA's is the least "
-    "any linear map can reach on its training rows. MSE: mean squared error per pixel over the whole test set.",
+    caption="Test images, and what PCA and a linear autoencoder of equal size give back. A linear autoencoder has "
+    "PCA's subspace as its optimum, so the two rows should look alike and their errors should agree; PCA's is "
+    "the least any linear map can reach on its training rows. MSE: mean squared error per pixel over the "
+    "whole test set.",
 )
 def linear_reconstructions(m: Material) -> Figure:
     """Return originals and the reconstructions by PCA and by a linear autoencoder."""
@@ -39,9 +40,9 @@ def linear_reconstructions(m: Material) -> Figure:
 @gallery_figure(
     observations="images",
     roles={"ae": "AE"},
-    caption="Test images above what the plainest autoencoder gives back: one hidden layer of rectified units, one sigmoid "
-    "output per pixel. Strokes survive, fine detail is blurred; compare the error with PCA's of equal size in "
-    "linear_reconstructions. MSE: mean squared error per pixel over the whole test set.",
+    caption="Test images above what the plainest autoencoder gives back: one hidden layer of rectified units, one "
+    "sigmoid output per pixel. Strokes survive, fine detail is blurred; compare the error with PCA's of equal "
+    "size in linear_reconstructions. MSE: mean squared error per pixel over the whole test set.",
 )
 def shallow_reconstructions(m: Material) -> Figure:
     """Return originals and the reconstructions by an autoencoder of one hidden layer."""
@@ -52,9 +53,9 @@ def shallow_reconstructions(m: Material) -> Figure:
 @gallery_figure(
     observations="images",
     roles={"early": "AE", "late": "AE"},
-    caption="Test images and what one autoencoder gives back early and late in one training (same seed, same batches). "
-    "The first epoch already finds the shape; later ones sharpen it. MSE: mean squared error per pixel over the "
-    "whole test set.",
+    caption="Test images and what one autoencoder gives back early and late in one training (same seed, same "
+    "batches). The first epoch already finds the shape; later ones sharpen it. MSE: mean squared error per "
+    "pixel over the whole test set.",
 )
 def epochs(m: Material) -> Figure:
     """Return originals and reconstructions at two epochs of one training; DataError if it is not one training."""
@@ -92,9 +93,9 @@ def _rows(m: Material, parts: list[np.ndarray], labels: list[str], text: str) ->
 @gallery_figure(
     observations="images",
     roles={"dae": "DAE"},
-    caption="Test images, the same images corrupted as in training, and what the denoising autoencoder makes of them. The "
-    "noise should be gone, at the price of fine detail; the errors, against the clean images of the whole test "
-    "set, say how much of it. Corrupted values are drawn within 0 to 1.",
+    caption="Test images, the same images corrupted as in training, and what the denoising autoencoder makes of them. "
+    "The noise should be gone, at the price of fine detail; the errors, against the clean images of the whole "
+    "test set, say how much of it. Corrupted values are drawn within 0 to 1.",
 )
 def denoising(m: Material) -> Figure:
     """Return clean, corrupted and denoised test images, with the errors of all test images against the clean ones."""
@@ -112,9 +113,9 @@ def denoising(m: Material) -> Figure:
 @gallery_figure(
     observations="images",
     roles={"ae": "AE", "vae": "VAE"},
-    caption="Draws from N(0, 1) decoded by a plain and by a variational autoencoder; none was picked. Nothing places the "
-    "plain one's latents there (see their spread and correlations over its panel), so its decoder meets points it "
-    "was never trained on; the variational one is trained to be a decoder of just these draws.",
+    caption="Draws from N(0, 1) decoded by a plain and by a variational autoencoder; none was picked. Nothing places "
+    "the plain one's latents there (see their spread and correlations over its panel), so its decoder meets "
+    "points it was never trained on; the variational one is trained to be a decoder of just these draws.",
 )
 def prior_draws(m: Material) -> Figure:
     """Return N(0, 1) draws decoded by an autoencoder and by a variational one."""
@@ -142,8 +143,8 @@ def _spread(z: np.ndarray) -> str:
     observations="images",
     roles={"ae": "AE", "vae": "VAE"},
     caption="From one test image to another in equal steps along the straight line between their latents, beside the "
-    "cross-fade of pixels, which needs no model. A good latent space passes through plausible images instead of "
-    "showing two at once. Both ends are reconstructions.",
+    "cross-fade of pixels, which needs no model. A good latent space passes through plausible images instead "
+    "of showing two at once. Both ends are reconstructions.",
 )
 def interpolation(m: Material) -> Figure:
     """Return images along the line between the latents of test images, beside the cross-fade of their pixels."""
@@ -172,9 +173,9 @@ def interpolation(m: Material) -> Figure:
 @gallery_figure(
     observations="images",
     roles={"cvae": "CVAE"},
-    caption="Images generated for each class by a conditional variational autoencoder: a row per class, the same latents "
-    "in each column. The class should change down a column while slant and stroke stay, because the latents need "
-    "not hold what the class says.",
+    caption="Images generated for each class by a conditional variational autoencoder: a row per class, the same "
+    "latents in each column. The class should change down a column while slant and stroke stay, because the "
+    "latents need not hold what the class says.",
 )
 def conditional(m: Material) -> Figure:
     """Return decoded N(0, 1) draws, a row per class, the same draws in each; DataError if several columns are given."""

@@ -21,11 +21,11 @@ TAIL = 0.03  # probability beyond the outermost images of the manifold, at eithe
 
 @gallery_figure(
     roles={"pca": "PCA", "ae": "AE"},
-    caption="Test rows in two dimensions, coloured by class (which no model saw), of each study with its own mark: two "
-    "principal components beside the bottleneck of a deep autoencoder. See whether the classes part; the "
-    "neighbour accuracy says how well, the share of rows whose five nearest neighbours in the picture vote for "
-    "their class. Where studies part, too, the latents hold what is not biology. MSE, per variable, tells how "
-    "much two numbers keep of a row.",
+    caption="Test rows in two dimensions, coloured by class (which no model saw), of each study with its own mark: "
+    "two principal components beside the bottleneck of a deep autoencoder. See whether the classes part; the "
+    "neighbour accuracy says how well, the share of rows whose five nearest neighbours in the picture vote "
+    "for their class. Where studies part, too, the latents hold what is not biology. MSE, per variable, tells "
+    "how much two numbers keep of a row.",
 )
 def bottleneck(m: Material) -> Figure:
     """Return test rows on two principal components, and in the bottleneck of an autoencoder, coloured by class."""
@@ -45,11 +45,11 @@ def bottleneck(m: Material) -> Figure:
 
 @gallery_figure(
     roles={"pca": "PCA", "ae": "any"},
-    caption="All latents of two models in two dimensions, coloured by class (which no model saw), of each study with its "
-    "own mark. Above: their first two principal components, which keep distances as far as two axes can. Below: "
-    "t-SNE, which keeps neighbours and nothing else; sizes of clusters and distances between them mean nothing. "
-    "The neighbour accuracy is measured in the latents, not in the picture: the share of rows whose five nearest "
-    "neighbours vote for their class.",
+    caption="All latents of two models in two dimensions, coloured by class (which no model saw), of each study with "
+    "its own mark. Above: their first two principal components, which keep distances as far as two axes can. "
+    "Below: t-SNE, which keeps neighbours and nothing else; sizes of clusters and distances between them mean "
+    "nothing. The neighbour accuracy is measured in the latents, not in the picture: the share of rows whose "
+    "five nearest neighbours vote for their class.",
 )
 def embedding(m: Material) -> Figure:
     """Return test rows by their latents under two models: two principal components above, t-SNE below."""
@@ -76,10 +76,10 @@ def embedding(m: Material) -> Figure:
 @gallery_figure(
     observations="images",
     roles={"vae": "VAE"},
-    caption="Left: posterior means of test images in the two latents of a variational autoencoder; they fill a disc about "
-    "zero, as the prior asks. Right: decoded latents on a grid that is even in the prior's probability (inverse "
-    "normal distribution function of 0.03 to 0.97), so that each picture stands for an equal share of draws. "
-    "Neighbours change smoothly, classes have regions.",
+    caption="Left: posterior means of test images in the two latents of a variational autoencoder; they fill a disc "
+    "about zero, as the prior asks. Right: decoded latents on a grid that is even in the prior's probability "
+    "(inverse normal distribution function of 0.03 to 0.97), so that each picture stands for an equal share "
+    "of draws. Neighbours change smoothly, classes have regions.",
 )
 def manifold(m: Material) -> Figure:
     """Return posterior means of test images, and images decoded from a grid even in the prior's probability."""
