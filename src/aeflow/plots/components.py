@@ -43,8 +43,10 @@ def two_components(X: np.ndarray) -> Components:
     _, values, right = np.linalg.svd(centred @ basis, full_matrices=False)
     axes = (basis @ right.T)[:, :2]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
-    variance = np.square(values[:2], dtype=float)
-    return Components(mean, axes, 100 * variance / np.square(centred, dtype=float).sum())
+    share = np.zeros(2)
+    if values[0] > 0:
+        share = np.square(values[:2], dtype=float) / np.square(centred, dtype=float).sum()
+    return Components(mean, axes, 100 * share)
 
 
 @styled

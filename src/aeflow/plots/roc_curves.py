@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,7 +23,7 @@ def roc_curves(
     control: Mapping[str, Pair] | None = None,
     control_name: str = "GTEx normal vs TCGA normal",
 ) -> Figure:
-    """Return ROC curves with their AUROC; the control of a score is dashed, in the colour of its curve.
+    """Return ROC curves with their AUROC, at most one a colour in a panel; the control of a score is dashed beside it.
 
     pairs : {score name: (labels, scores)}, anomalies against normal rows.
     control : the same scores on two groups of normal rows; a curve away from the diagonal shows that the score sees
@@ -31,35 +32,38 @@ def roc_curves(
     unknown = set(control or {}) - set(pairs)
     if unknown:
         raise DataError(f"figure {title!r}: control of {sorted(unknown)[0]!r}, which is not among the scores")
-    n_characters = max(len(control_name), *(len(f"{name}: AUROC 0.000") for name in pairs))
-    width = 5.2 + 0.07 * n_characters  # square axes, then the legend
-    figure, axes = new_figure(width, 4.6)
-    ax = axes[0][0]
-    for index, (name, pair) in enumerate(pairs.items()):
-        colour = PALETTE[index % len(PALETTE)]
-        _curve(ax, name, pair, f"{name}: AUROC {{:.3f}}", color=colour, linewidth=1.6)
-        if control and name in control:
-            _curve(
-                ax, f"{name}, control", control[name], "    control: {:.3f}", color=colour, linestyle="--", linewidth=1
-            )
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance: 0.500")
-    ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    ax.set_box_aspect(1)
-    heading = f"dashed: control,\n{control_name}" if control else None
-    figure.legend(loc="outside right center", title=heading, title_fontsize=8, alignment="left")
+    # no colour twice in a panel: each has as many scores as there are colours, or fewer
+    n_panels = math.ceil(len(pairs) / len(PALETTE))
+    n_lines = math.ceil(len(pairs) / n_panels)
+    shown = [list(pairs)[start : start + n_lines] for start in range(0, len(pairs), n_lines)]
+    # panels are nearly square; a fixed aspect would let the legends leave the figure
+    figure, axes = new_figure(5 * n_panels, 5.5 + 0.18 * n_lines, 1, n_panels)
+    for ax, names in zip(axes[0], shown, strict=True):
+        for name, colour in zip(names, PALETTE, strict=False):
+            label = f"{name}: AUROC {_curve(ax, name, pairs[name], color=colour, linewidth=1.6):.3f}"
+            if control and name in control:
+                style = {"color": colour, "linestyle": "--", "linewidth": 1}
+                label += f", control {_curve(ax, f'{name}, control', control[name], **style):.3f}"
+            ax.plot([], [], color=colour, linewidth=1.6, label=label)
+        ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="chance: 0.500")
+        ax.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        heading = f"dashed: control, {control_name}" if control else None
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), title=heading, title_fontsize=8, alignment="left")
     put_title(figure, title, origin)
     return figure
 
 
-def _curve(ax, name: str, pair: Pair, text: str, **style) -> None:
-    labels, scores = (np.asarray(part) for part in pair)
+def _curve(ax, name: str, pair: Pair, **style) -> float:
+    """Draw one curve and return the area under it."""
+    labels = np.asarray(pair[0])
+    scores = np.asarray(pair[1])
     if len(scores) == 0 or not np.isfinite(scores).all():
         raise DataError(f"score {name!r}: {(~np.isfinite(scores)).sum()} of {len(scores)} values are not finite")
     if len(np.unique(labels)) != 2:
         raise DataError(f"score {name!r}: a ROC curve needs both labels, found {np.unique(labels).tolist()}")
     false_positive, true_positive = roc_points(labels, scores)
-    auroc = np.trapezoid(true_positive, false_positive)
-    ax.plot(false_positive, true_positive, label=text.format(auroc), **style)
+    ax.plot(false_positive, true_positive, **style)
+    return float(np.trapezoid(true_positive, false_positive))
 
 
 def roc_points(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -38,6 +38,7 @@ def overfitting(m: Material) -> Figure:
             _line(ax, run.history["epoch"], values, colour=colour, style=style, label=f"{name} rows")
         ratio = drawn[1].iloc[-1] / drawn[0].iloc[-1]
         _mark_epoch(ax, run)
+        _label_epochs(ax, run)
         ax.set_title(f"{run.name}, {run.info['n_latent']:,} latents\nlast epoch: validation / training = {ratio:.2f}")
     _log_if_wide(axes[0][0], list(axes[0]))
     axes[0][0].set_ylabel("reconstruction\n" + UNIT)
@@ -66,6 +67,7 @@ def loss_parts(m: Material) -> Figure:
                 _line(ax, run.history["epoch"], values, style=style, label=f"{name}, {split}", **look)
             if split == "train":
                 _mark_epoch(ax, run)
+        _label_epochs(ax, run)
         _log_if_wide(ax, [ax])
         ax.set_title(run.name)
     for ax in axes.flat[len(m.runs) :]:
@@ -126,8 +128,15 @@ def _line(ax, x, y, *, colour: str, style: str, label: str, linewidth: float = 1
 
 def _mark_epoch(ax, run: Run) -> None:
     ax.axvline(run.info["best_epoch"], color=GREY, linewidth=1, linestyle=":", label="epoch kept")
+
+
+def _label_epochs(ax, run: Run) -> None:
     ax.set_xlabel("epoch")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    epochs = run.history["epoch"]
+    if len(epochs) == 1:  # a closed form
+        ax.set(xticks=epochs, xlim=(epochs[0] - 0.5, epochs[0] + 0.5))
+    else:
+        ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _log_if_wide(ax, axes: list) -> None:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
 from aeflow.models.base import Batch
+from aeflow.plots.components import two_components
 from aeflow.plots.gallery.declaration import gallery_figure
 from aeflow.plots.gallery.material import Material, Run
 from aeflow.plots.image_grids import show, square, tile
@@ -63,7 +64,7 @@ def embedding(m: Material) -> Figure:
         z = m.encode(run, rows).astype(np.float64)
         if z.shape[1] < 2:
             raise DataError(f"figure embedding: {run.name!r} has {z.shape[1]} latent, fewer than the picture's axes")
-        _scatter(above, _two_components(z), labels, studies)
+        _scatter(above, two_components(z).scores(z), labels, studies)
         above.set_title(f"{run.name}, {z.shape[1]} latents: neighbour accuracy {_neighbour_accuracy(z, labels):.0%}")
         above.set(xlabel="component 1", ylabel="component 2")
         _scatter(below, _tsne(z), labels, studies)
@@ -119,12 +120,6 @@ def _two_latents(m: Material, run: Run, figure: str) -> np.ndarray:
     if run.info["n_latent"] != 2:
         raise DataError(f"figure {figure}: {run.name!r} must have n_latent 2, found {run.info['n_latent']}")
     return m.encode(run)
-
-
-def _two_components(z: np.ndarray) -> np.ndarray:
-    """Return the first two principal components (n, 2) of latents (n, n_latent)."""
-    left, values, _ = np.linalg.svd(z - z.mean(0), full_matrices=False)
-    return left[:, :2] * values[:2]
 
 
 def _tsne(z: np.ndarray) -> np.ndarray:
