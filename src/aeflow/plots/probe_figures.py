@@ -25,7 +25,7 @@ NAMES = {
 PANELS = (  # title, x axis, (target, probes), value where there is nothing to see, limits
     ("Study of normals: to be lost", "AUROC (0.5: cannot be named)", ("study",), 0.5, (-0.05, 1.05)),
     ("Tissue, tumour: to be kept", "accuracy (tissue), AUROC (tumour)", ("tissue", "tumour"), None, (-0.05, 1.05)),
-    ("Study, silhouette", "width (0: no groups)", ("silhouette",), 0.0, (-1.05, 1.05)),
+    ("Study, silhouette", "width (0: no groups)", ("silhouette",), 0.0, (-1.25, 1.25)),
 )
 
 
