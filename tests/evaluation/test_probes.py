@@ -11,7 +11,7 @@ from aeflow.evaluation.probes import study_probes as module
 from aeflow.evaluation.probes.classifiers import silhouette, stratified_auroc
 from aeflow.evaluation.probes.probe_dataset import log_values, probe_dataset, stages
 from aeflow.evaluation.probes.study_probes import COLUMNS, PROBES, donor_folds, permute, study_probes, study_target
-from aeflow.plots.probes import probe_figure, probe_pca
+from aeflow.plots.probe_figures import probe_figure, probe_pca
 from aeflow.table import Table
 
 N_VARS = 60

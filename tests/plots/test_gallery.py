@@ -1,7 +1,10 @@
 """The gallery shows what its captions say, from tiny untrained models. The look was judged by eye. About 10 s."""
 
 import copy
-import inspect
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -12,17 +15,19 @@ import pytest
 import torch
 import yaml
 from matplotlib.text import Text
+from safetensors.torch import save_file
 
 from aeflow.dataset.covariates import fit_codes
 from aeflow.errors import ConfigError, DataError
+from aeflow.files import write_frame, write_json
 from aeflow.models.base import Batch
 from aeflow.models.build import build
 from aeflow.plan import cells as grid
 from aeflow.plan import config as aeflow_config
+from aeflow.plan.figures import figures
 from aeflow.plan.source_code import class_info, path_of
-from aeflow.plots.gallery import codes, genes
-from aeflow.plots.gallery.catalogue import FIGURES
-from aeflow.plots.gallery.material import Material, Run, draw
+from aeflow.plots.gallery import biology, features
+from aeflow.plots.gallery.material import Material, ShownRun, draw
 from aeflow.table import Table
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +64,7 @@ HISTORY = pd.DataFrame(
 ).assign(train_penalty=[1.0, 2, 4], val_penalty=[1.0, 2, 4])
 
 
-def run(name: str, architecture: str, table: Table, **keywords) -> Run:
+def run(name: str, architecture: str, table: Table, **keywords) -> ShownRun:
     """An untrained run, its weights decided by its name."""
     torch.manual_seed(sum(map(ord, name)))
     covariates = fit_codes(table.obs, ["digit"]) if architecture == "cvae.CVAE" else {}
@@ -73,10 +78,11 @@ def run(name: str, architecture: str, table: Table, **keywords) -> Run:
     scores = pd.DataFrame({"sample_id": table.obs["sample_id"]})
     scores = scores.assign(**{"deviation/squared_error": 1.0, "baseline/squared_distance_to_mean": 1.0})
     scores["deviation/squared_error"] = np.arange(len(scores), dtype=float)
-    return Run(model.eval(), info, HISTORY, scores.sample(frac=1, random_state=0))
+    return ShownRun(model.eval(), info, HISTORY, scores.sample(frac=1, random_state=0))
 
 
-ENTRIES = {  # class or role -> a tiny model that may play it
+FIGURES = figures()
+ENTRIES = {  # class or base -> a tiny model that may play it
     "PCA": ("pca.PCA", {"n_latent": 2}),
     "LinearAE": ("linear_ae.LinearAE", {"n_latent": 2}),
     "AE": ("ae.AE", {"n_hidden": [8], "n_latent": 2}),
@@ -87,22 +93,24 @@ ENTRIES = {  # class or role -> a tiny model that may play it
     "CVAE": ("cvae.CVAE", {"n_hidden": [8], "n_latent": 3}),
     "GSAE": ("gsae.GSAE", {"n_latent": 3}),
     "AbstractMarkovChain": ("gdae.GDAE", {"n_latent": 12, "likelihood": "bernoulli"}),
-    "": ("ae.AE", {"n_hidden": [8], "n_latent": 4}),
+    "any": ("ae.AE", {"n_hidden": [8], "n_latent": 4}),
 }
 
 
 def material(name: str, *, images: bool | None = None) -> Material:
-    about = FIGURES[name]
-    table = IMAGES if (about["kind"] != "expression" and not about["task"] if images is None else images) else SAMPLES
-    roles = about["roles"] or {"first": "AE", "second": "AE"}
+    needs = FIGURES[name]
+    if images is None:
+        images = needs.observations != "expression" and not needs.task
+    table = IMAGES if images else SAMPLES
+    roles = needs.roles or {"first": "AE", "second": "AE"}
     runs = {}
     for role, needed in roles.items():
         architecture, keywords = ENTRIES[needed]
         runs[role] = run(f"{role}_model", architecture, table, **keywords)
-    if name == "epochs":
+    if name == "images.epochs":
         runs["early"].info["best_epoch"] = 1
     normal = (SAMPLES.obs["condition"] == "normal").to_numpy()
-    masks = {"normal": normal, "anomaly": ~normal} if about["task"] else {}
+    masks = {"normal": normal, "anomaly": ~normal} if needs.task else {}
     return Material(runs, table, table.obs, masks, CPU)
 
 
@@ -127,28 +135,31 @@ def test_figure_is_whole(drawn, name):
     figure = drawn[name]
     shown = texts(figure)
     assert "(simulated)" in figure.get_suptitle().replace("\n", " ") and "tiny" in figure.get_suptitle()
-    assert name == "epochs" or all(run.name in shown for run in material(name).runs.values())
+    assert name == "images.epochs" or all(run.name in shown for run in material(name).runs.values())
     ink = figure.get_tightbbox(figure.canvas.get_renderer())
     assert min(ink.x0, ink.y0) > -0.02
     assert ink.x1 < figure.get_figwidth() + 0.02 and ink.y1 < figure.get_figheight() + 0.02
 
 
-@pytest.mark.parametrize("name", ["bottleneck", "jacobian", "overfitting", "loss_parts"])
+@pytest.mark.parametrize(
+    "name", ["latent_space.bottleneck", "features.jacobian", "curves.overfitting", "curves.loss_parts"]
+)
 def test_figures_of_any_kind_take_both(name):
-    """Breaks if what the catalogue calls "any" works on images only."""
+    """Breaks if what is declared for any observations works on images only."""
     assert draw(name, material(name, images=False)).axes
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_catalogue_entries_exist_and_are_explained(name):
-    """Breaks if an entry has no function, no caption that says something, or a role of no class."""
-    about = FIGURES[name]
-    assert inspect.isfunction(getattr(import_module(f"aeflow.plots.gallery.{about['module']}"), name))
-    assert len(about["caption"]) > 150
+def test_figures_are_explained_and_declare_what_exists(name):
+    """Breaks if the source is read as another declaration than Python runs, a caption says nothing, or a role is of
+    no class."""
+    file, function = name.split(".")
+    assert getattr(import_module(f"aeflow.plots.gallery.{file}"), function).declaration == FIGURES[name]
+    assert len(FIGURES[name].caption) > 150
     core = pytest.importorskip("docutils.core")  # the report reads captions as reStructuredText
-    core.publish_parts(about["caption"], writer="html", settings_overrides={"halt_level": 2})
+    core.publish_parts(FIGURES[name].caption, writer="html", settings_overrides={"halt_level": 2})
     bases = Path(path_of("aeflow.models.base")).read_text()
-    for needed in filter(None, about["roles"].values()):
+    for needed in set(FIGURES[name].roles.values()) - {"any"}:
         architecture = ENTRIES[needed][0]
         assert needed in (architecture.split(".")[1], *class_info(architecture).bases) or f"class {needed}(" in bases
 
@@ -157,7 +168,7 @@ def test_jacobian_norm_is_that_of_the_whole_jacobian():
     """Breaks if the norm sums wrong entries, or is that of a batch instead of a row."""
     model = run("m", "cae.CAE", IMAGES, n_hidden=[8], n_latent=3, activation="tanh").model
     x = torch.from_numpy(IMAGES.X[:5])
-    found = codes.jacobian_norms(model, Batch(x))
+    found = features.jacobian_norms(model, Batch(x))
     for row, norm in zip(x, found, strict=True):
         whole = torch.autograd.functional.jacobian(lambda v: model.encode(Batch(v[None]))[0], row)
         assert norm.item() == pytest.approx(whole.norm().item(), rel=1e-5)
@@ -166,20 +177,20 @@ def test_jacobian_norm_is_that_of_the_whole_jacobian():
 
 def test_denoising_compares_with_clean_images(drawn):
     """Breaks if an error is against the corrupted images, or of a model fed clean ones."""
-    m = material("denoising")
+    m = material("images.denoising")
     run = m.runs["dae"]
     noise = torch.randn(IMAGES.X.shape, generator=m.generator()) * run.model.noise
     with torch.no_grad():
         denoised = run.model.decoder(run.model.encoder(torch.from_numpy(IMAGES.X) + noise))
-    shown = texts(drawn["denoising"])
+    shown = texts(drawn["images.denoising"])
     assert f"corrupted MSE {noise.square().mean():.4f}" in shown
     assert f"denoised MSE {(denoised - torch.from_numpy(IMAGES.X)).square().mean():.4f}" in shown
 
 
 def test_interpolation_ends_are_reconstructions_and_pixels_cross_fade(drawn):
     """Breaks if the line runs the wrong way, stops short, or joins other images than the two shown."""
-    m = material("interpolation")
-    picture = shown_in(drawn["interpolation"].axes[0])
+    m = material("images.interpolation")
+    picture = shown_in(drawn["images.interpolation"].axes[0])
 
     def cell(row: int, column: int) -> np.ndarray:
         top, left = (2 + place * (SIDE + 2) for place in (row, column))
@@ -196,7 +207,7 @@ def test_manifold_grid_is_even_in_probability(drawn):
     """Breaks if the grid is even in the latents, or latent 2 grows downwards."""
     from scipy.stats import norm
 
-    model, right = material("manifold").runs["vae"].model, drawn["manifold"].axes[1]
+    model, right = material("latent_space.manifold").runs["vae"].model, drawn["latent_space.manifold"].axes[1]
     corner = shown_in(right)[2 : 2 + SIDE, 2 : 2 + SIDE]  # top left: latent 1 lowest, latent 2 highest
     z = torch.tensor([[norm.ppf(0.03), norm.ppf(0.97)]], dtype=torch.float32)
     with torch.no_grad():
@@ -205,12 +216,12 @@ def test_manifold_grid_is_even_in_probability(drawn):
 
 def test_conditional_rows_share_their_latents():
     """Breaks if classes and draws are mixed up: a decoder that sees the latents alone gives equal rows."""
-    m = material("conditional")
+    m = material("images.conditional")
     first = m.runs["cvae"].model.decoder[0][0]
     assert isinstance(first, torch.nn.Linear)
     with torch.no_grad():
         first.weight[:, 3:] = 0  # z alone
-    picture = shown_in(draw("conditional", m).axes[0])[2:, 2:]
+    picture = shown_in(draw("images.conditional", m).axes[0])[2:, 2:]
     step = SIDE + 2
     assert np.ptp([picture[i * step : i * step + SIDE, :SIDE] for i in range(10)], axis=0).max() == 0
     assert (picture[:SIDE, :SIDE] != picture[:SIDE, step : step + SIDE]).any()
@@ -218,32 +229,32 @@ def test_conditional_rows_share_their_latents():
 
 def test_loss_parts_weight_the_penalty():
     """Breaks if the penalty is drawn without its weight, or the sum is not that of what is drawn."""
-    lines = {line.get_label(): line for line in draw("loss_parts", material("loss_parts")).axes[0].lines}
+    lines = {line.get_label(): line for line in draw("curves.loss_parts", material("curves.loss_parts")).axes[0].lines}
     assert lines["weighted penalty, train"].get_ydata().tolist() == [0.5, 1, 2]
     assert lines["sum, train"].get_ydata().tolist() == [9.5, 7, 5]
 
 
 def test_overfitting_states_the_gap(drawn):
     """Breaks if the ratio is upside down or of another epoch than the last."""
-    assert texts(drawn["overfitting"]).count("validation / training = 2.00") == 2
+    assert texts(drawn["curves.overfitting"]).count("validation / training = 2.00") == 2
 
 
 def test_sparsity_is_measured():
     """Breaks if silence is judged by the value of an activation rather than by its share of the latent's maximum."""
-    m = material("sparse_features")
+    m = material("features.sparse_features")
     sparse = m.runs["sparse"].model
     with torch.no_grad():
         for p in sparse.encoder.parameters():
             p.zero_()
         bias = next(p for p in sparse.encoder.parameters() if p.ndim == 1)
         bias[:5] = 1e-6  # 5 of 20 latents always at their maximum, the others never active
-    assert "sparse: 0% silent, 5 active an image" in texts(draw("sparse_features", m))
-    assert "15 never active" in texts(draw("sparse_features", m))
+    assert "sparse: 0% silent, 5 active an image" in texts(draw("features.sparse_features", m))
+    assert "15 never active" in texts(draw("features.sparse_features", m))
 
 
 def test_roc_aligns_scores_with_test_rows(drawn):
     """Breaks if scores, which lie in another order, are read by position; or if the baseline is left out."""
-    shown = texts(drawn["roc"])
+    shown = texts(drawn["curves.roc"])
     # rows 0-11 and 24-35 are normal, 12-23 and 36-47 tumours; the score is the row: AUROC 3/4
     assert "first_model: AUROC 0.750" in shown and "no model, distance to mean: AUROC 0.500" in shown
 
@@ -253,47 +264,47 @@ def test_volcano_finds_the_gene_that_differs():
     residual = RNG.normal(size=(N_SAMPLES, N_GENES)) * 0.1
     normal = (SAMPLES.obs["condition"] == "normal").to_numpy()
     residual[~normal, 7] += 3
-    difference, q = genes.residual_test(residual, SAMPLES.obs, ~normal, normal)
+    difference, q = biology.residual_test(residual, SAMPLES.obs, ~normal, normal)
     assert difference[7] == pytest.approx(3, abs=0.2) and q.argmin() == 7 and q[7] < 1e-6
     assert (np.delete(q, 7) > 0.01).all()
     residual[:, 3] = 1.0  # no spread
-    assert genes.residual_test(residual, SAMPLES.obs, ~normal, normal)[1][3] == 1
+    assert biology.residual_test(residual, SAMPLES.obs, ~normal, normal)[1][3] == 1
 
 
 def test_volcano_counts_donors_not_samples():
     """Breaks if copies of a donor's samples make a gene surer."""
     normal = (SAMPLES.obs["condition"] == "normal").to_numpy()
     residual = RNG.normal(size=(N_SAMPLES, N_GENES))
-    once = genes.residual_test(residual, SAMPLES.obs, ~normal, normal)
-    twice = genes.residual_test(
+    once = biology.residual_test(residual, SAMPLES.obs, ~normal, normal)
+    twice = biology.residual_test(
         np.tile(residual, (2, 1)), pd.concat([SAMPLES.obs] * 2), np.tile(~normal, 2), np.tile(normal, 2)
     )
     assert twice[1] == pytest.approx(once[1])
     few = SAMPLES.obs.assign(donor_id=["a"] * N_SAMPLES)
     with pytest.raises(DataError, match=r"needs 2 donors in each group, found \[1, 1\]"):
-        genes.residual_test(residual, few, ~normal, normal)
+        biology.residual_test(residual, few, ~normal, normal)
 
 
 def test_gene_set_activity_points_with_expression():
     """Breaks if a node's sign, which its weights choose at random, passes for that of its genes' expression."""
     figures = []
     for sign in (1, -1):
-        m = material("gene_sets")
+        m = material("biology.gene_sets")
         with torch.no_grad():
             m.runs["gsae"].model.genes_to_sets[0].weight.mul_(sign)
             m.runs["gsae"].model.genes_to_sets[0].bias.zero_()
-        figures.append(shown_in(draw("gene_sets", m).axes[0]))
+        figures.append(shown_in(draw("biology.gene_sets", m).axes[0]))
     assert figures[0] == pytest.approx(figures[1], abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("manifold", {"n_latent": 3}, "'vae_model' must have n_latent 2, found 3"),
-        ("bottleneck", {"n_latent": 3}, "must have n_latent 2, found 3"),
-        ("epochs", {"seed": 1}, "differ in seed: not one training"),
-        ("epochs", {"best_epoch": 9}, "kept at epoch 9, .* the first must be earlier"),
-        ("conditional", {"covariates": {}}, "must be given one column of classes"),
+        ("latent_space.manifold", {"n_latent": 3}, "'vae_model' must have n_latent 2, found 3"),
+        ("latent_space.bottleneck", {"n_latent": 3}, "must have n_latent 2, found 3"),
+        ("images.epochs", {"seed": 1}, "differ in seed: not one training"),
+        ("images.epochs", {"best_epoch": 9}, "kept at epoch 9, .* the first must be earlier"),
+        ("images.conditional", {"covariates": {}}, "must be given one column of classes"),
     ],
 )
 def test_refusals_name_what_is_wrong(name, change, message):
@@ -307,7 +318,7 @@ def test_refusals_name_what_is_wrong(name, change, message):
 def test_expression_is_no_image():
     """Breaks if genes are drawn as pixels."""
     with pytest.raises(DataError, match="30 variables make no square image"):
-        draw("sparse_features", material("sparse_features", images=False))
+        draw("features.sparse_features", material("features.sparse_features", images=False))
 
 
 def checked(**gallery) -> dict:
@@ -320,7 +331,7 @@ def checked(**gallery) -> dict:
     return config
 
 
-ROC = {"roc": {"a": "pca"}}
+ROC = {"curves.roc": {"a": "pca"}}
 
 
 @pytest.mark.parametrize(
@@ -329,23 +340,30 @@ ROC = {"roc": {"a": "pca"}}
         ({"cells": {"view": "normal", "figures": ROC}}, "gallery: 'cells' does not exist"),
         ({"mnist": {"view": "digit33", "figures": ROC}}, "gallery.mnist.view: 'digit33' .*did you mean 'digit3'"),
         ({"mnist": {"view": "digit3", "task": "tumour", "figures": ROC}}, "gallery.mnist.task: 'tumour' does not"),
-        ({"mnist": {"view": "digit3", "figures": ROC}}, "figures.roc: needs the key gallery.mnist.task"),
-        ({"mnist": {"view": "digit3", "figures": {"rocs": {"a": "pca"}}}}, "'rocs' does not exist .*'roc'"),
+        ({"mnist": {"view": "digit3", "figures": ROC}}, "figures.curves.roc: needs the key gallery.mnist.task"),
         (
-            {"mnist": {"view": "digit3", "figures": {"loss_parts": {"a": "ae"}}}},
-            "loss_parts.a, run on mnist with view digit3: 'ae' does not exist.*there are ",
+            {"mnist": {"view": "digit3", "figures": {"roc": {"a": "pca"}}}},
+            "gallery.mnist.figures: 'roc' must be named as file.function: curves.roc",
         ),
         (
-            {"mnist": {"view": "digit3", "figures": {"manifold": {"ae": "vae"}}}},
-            r"figures.manifold: takes the roles \['vae'\], found \['ae'\]",
+            {"mnist": {"view": "digit3", "figures": {"curves.rocs": {"a": "pca"}}}},
+            "'curves.rocs' does not .*'curves.roc'",
         ),
         (
-            {"mnist": {"view": "digit3", "figures": {"manifold": {"vae": "pca"}}}},
-            "figures.manifold.vae: must be a VAE, but model 'pca' is a pca.PCA",
+            {"mnist": {"view": "digit3", "figures": {"curves.loss_parts": {"a": "ae"}}}},
+            "curves.loss_parts.a, run on mnist with view digit3: 'ae' does not exist.*there are ",
         ),
         (
-            {"simulated": {"view": "normal", "figures": {"denoising": {"dae": "ae"}}}},
-            "figures.denoising: is a figure of images, 'simulated' holds expression",
+            {"mnist": {"view": "digit3", "figures": {"latent_space.manifold": {"ae": "vae"}}}},
+            r"figures.latent_space.manifold: takes the roles \['vae'\], found \['ae'\]",
+        ),
+        (
+            {"mnist": {"view": "digit3", "figures": {"latent_space.manifold": {"vae": "pca"}}}},
+            "figures.latent_space.manifold.vae: must be a VAE, but model 'pca' is a pca.PCA",
+        ),
+        (
+            {"simulated": {"view": "normal", "figures": {"images.denoising": {"dae": "ae"}}}},
+            "figures.images.denoising: is a figure of images, 'simulated' holds expression",
         ),
     ],
 )
@@ -357,14 +375,91 @@ def test_a_wrong_gallery_stops_before_any_job(gallery, message):
 
 def test_figures_show_the_smallest_seed():
     """Breaks if a new seed redraws the gallery from other runs."""
-    config = checked(simulated={"view": "normal", "task": "tumour", "figures": {"roc": {"b": "gsae", "a": "pca"}}})
+    config = checked(
+        simulated={"view": "normal", "task": "tumour", "figures": {"curves.roc": {"b": "gsae", "a": "pca"}}}
+    )
     config["experiments"]["expression"]["seeds"] = [3, 2]
-    found = grid.gallery_cells("simulated", "roc", config)
+    found = grid.gallery_cells("simulated", "curves.roc", config)
     assert list(found) == ["b", "a"]
     assert found["a"] == ("simulated", "normal", "pca", 2)
 
 
 def test_zoo_has_every_figure():
-    """Breaks if a figure of the catalogue is shown by no shipped configuration."""
+    """Breaks if a figure is shown by no shipped configuration."""
     zoo = yaml.safe_load((ROOT / "config" / "zoo.yaml").read_text())
     assert set().union(*(entry["figures"] for entry in zoo["gallery"].values())) == set(FIGURES)
+
+
+EXTRA_FIGURE = """
+from aeflow.plots.gallery.declaration import gallery_figure
+from aeflow.plots.style import new_figure, put_title
+
+
+@gallery_figure(observations="images", roles={"model": "VAE"}, caption="Norms of latents: one bar a bin.")
+def norms(m):
+    figure, axes = new_figure(4, 3)
+    axes[0][0].hist((m.encode(m.runs["model"]) ** 2).sum(1))
+    put_title(figure, m.title("Norms"), m.info["origin"])
+    return figure
+"""
+
+DRAW_EXTRA = """
+import runpy, sys, yaml
+from pathlib import Path
+from types import SimpleNamespace
+from snakemake.utils import validate
+from aeflow.plan import config as aeflow_config
+from aeflow.plan.figures import declared
+
+config = yaml.safe_load(Path("config/test.yaml").read_text())
+config["gallery"] = {"mnist": {"view": "digit3", "figures": {"norms_of_latents.norms": {"model": "vae"}}}}
+validate(config, "workflow/schemas/config.schema.yaml")
+aeflow_config.check(config)
+
+class Inputs(SimpleNamespace):
+    get = lambda self, name: getattr(self, name, None)
+
+(name, roles), = config["gallery"]["mnist"]["figures"].items()
+inputs = Inputs(weights=["model.safetensors"], models=["model.json"], histories=["history.parquet"])
+inputs.X_test, inputs.obs, inputs.var = "X.parquet", "obs.parquet", "var.parquet"
+snakemake = SimpleNamespace(
+    input=inputs, output=SimpleNamespace(figure="out.png", caption="out.txt"), log=["log"], threads=1, resources={},
+    rule="draw_gallery", wildcards=type("Wildcards", (dict,), {"figure": name})(),
+    params=SimpleNamespace(roles=list(roles), view={}, task=None, caption=declared(name).caption),
+)
+runpy.run_path("workflow/scripts/draw_gallery.py", init_globals={"snakemake": snakemake})
+"""
+
+
+def test_a_figure_is_one_file_and_one_entry(tmp_path):
+    """Breaks if a new figure needs more than its file and the entry of the configuration that names it."""
+    for folder in ("src", "workflow", "config"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "src/aeflow/plots/gallery/norms_of_latents.py").write_text(EXTRA_FIGURE)
+    shown = run("vae", "vae.VAE", IMAGES, n_hidden=[8], n_latent=2, likelihood="bernoulli")
+    save_file(shown.model.state_dict(), tmp_path / "model.safetensors")
+    write_json(dict(shown.info), tmp_path / "model.json")
+    write_frame(HISTORY, tmp_path / "history.parquet")
+    IMAGES.write(tmp_path / "X.parquet", tmp_path / "obs.parquet", tmp_path / "var.parquet")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW_EXTRA], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.txt").read_text() == "Norms of latents: one bar a bin.\n"
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_declaration_must_be_readable_without_running_it(tmp_path, monkeypatch):
+    """Breaks if a computed or misspelt declaration is read as something else, or stops without file and line."""
+    monkeypatch.setattr("aeflow.plan.figures.FOLDER", tmp_path)
+    for declaration, message in (
+        ('caption="a" + b', "line 1: .* literal"),
+        ('caption="a", role={}', "line 1: .*'role'"),
+        ('caption="a", observations="genes"', "line 1: .*found 'genes'"),
+    ):
+        (tmp_path / "extra.py").write_text(f"@gallery_figure({declaration})\ndef f(m): ...\n")
+        figures.cache_clear()
+        with pytest.raises(ConfigError, match=f"extra.py, {message}"):
+            figures()
+    figures.cache_clear()

@@ -80,7 +80,9 @@ rule preprocess:
         obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
         var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
         quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
-        code=lambda w: code("aeflow.dataset.dataset", "aeflow.dataset.split", *grid.correction_modules(w.dataset, config)),
+        code=lambda w: code(
+            "aeflow.dataset.dataset", "aeflow.dataset.split", *grid.correction_modules(w.dataset, config)
+        ),
     output:
         X_train=f"{DATASET}/X_train.parquet",
         X_val=f"{DATASET}/X_val.parquet",

@@ -1,7 +1,7 @@
 # What models do, one figure at a time, from real runs.
 # In:  results/runs/... of the models that a figure shows, results/datasets/{dataset}
-# Out: results/comparison/{dataset}/gallery/{figure}.png and, beside it, what to see in it
-FIGURES = constant("aeflow.plots.gallery.catalogue", "FIGURES")
+# Out: results/comparison/{dataset}/gallery/{figure}.png and, beside it, what to see in it; figure is file.function
+from aeflow.plan.figures import declared
 
 
 rule draw_gallery:
@@ -9,11 +9,11 @@ rule draw_gallery:
         weights=lambda w: gallery_runs("model.safetensors", w),
         models=lambda w: gallery_runs("model.json", w),
         histories=lambda w: gallery_runs("history.parquet", w),
-        scores=lambda w: gallery_runs("scores.parquet", w) if FIGURES[w.figure]["scores"] else [],
+        scores=lambda w: gallery_runs("scores.parquet", w) if declared(w.figure).scores else [],
         X_test=f"{DATASET}/X_test.parquet",
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
-        code=lambda w: code("aeflow.plots.gallery.material", f"aeflow.plots.gallery.{FIGURES[w.figure]['module']}"),
+        code=lambda w: code("aeflow.plots.gallery.material", f"aeflow.plots.gallery.{w.figure.split('.')[0]}"),
     output:
         figure=report(
             "results/comparison/{dataset}/gallery/{figure}.png",
@@ -26,11 +26,11 @@ rule draw_gallery:
     log:
         "logs/draw_gallery/{dataset}/{figure}.log",
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        figure=r"[a-z_0-9]+\.[a-z_0-9]+",
     params:
         roles=lambda w: list(gallery_of(w, "figures")[w.figure]),
         view=lambda w: config["views"][gallery_of(w, "view")],
-        task=lambda w: config["tasks"].get(gallery_of(w, "task")) if FIGURES[w.figure]["task"] else None,
-        caption=lambda w: FIGURES[w.figure]["caption"],
+        task=lambda w: config["tasks"].get(gallery_of(w, "task")) if declared(w.figure).task else None,
+        caption=lambda w: declared(w.figure).caption,
     script:
         "../scripts/draw_gallery.py"

@@ -3,16 +3,22 @@
 # Out: figures beside them, results/mlflow (a view of the files); `snakemake --report` makes results/report.html
 
 
+def beside_draws(wildcards):
+    """Test rows that a run's draws are shown beside: expression needs them, images are shown alone."""
+    if grid.kind(wildcards.dataset, config) != "expression" or not generated(wildcards):
+        return {}
+    return {name: f"{DATASET}/{name}.parquet" for name in ("X_test", "var")}
+
+
 rule draw_run:
     input:
+        unpack(beside_draws),
         model=f"{RUN}/model.json",
         history=f"{RUN}/history.parquet",
         scores=f"{RUN}/scores.parquet",
-        tables=generated,
-        X_test=f"{DATASET}/X_test.parquet",
+        tables=f"{RUN}/tables",
         obs=f"{DATASET}/obs.parquet",
-        var=f"{DATASET}/var.parquet",
-        code=code("aeflow.plots.run"),
+        code=code("aeflow.plots.run_figures", "aeflow.dataset.dataset", "aeflow.evaluation.generation.draw_table"),
     output:
         report(
             directory(f"{RUN}/figures"),
@@ -34,7 +40,7 @@ rule draw_run:
 rule draw_leaderboard:
     input:
         leaderboard="results/comparison/{dataset}/leaderboard.parquet",
-        code=code("aeflow.plots.comparison"),
+        code=code("aeflow.comparison.leaderboard", "aeflow.plots.leaderboard_figure"),
     output:
         report(
             "results/comparison/{dataset}/leaderboard.png",
@@ -44,6 +50,8 @@ rule draw_leaderboard:
         ),
     log:
         "logs/draw_leaderboard/{dataset}.log",
+    params:
+        baseline=config["baseline"],
     script:
         "../scripts/draw_leaderboard.py"
 
@@ -54,7 +62,7 @@ rule draw_cohort:
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         dataset=f"{DATASET}/dataset.json",
-        code=code("aeflow.plots.cohort"),
+        code=code("aeflow.plots.components", "aeflow.dataset.dataset"),
     output:
         report(
             "results/comparison/{dataset}/cohort.png",
@@ -76,7 +84,7 @@ rule draw_reconstructions:
         obs=f"{DATASET}/obs.parquet",
         var=f"{DATASET}/var.parquet",
         dataset=f"{DATASET}/dataset.json",
-        code=code("aeflow.plots.images", "aeflow.scoring.scores"),
+        code=code("aeflow.plots.image_grids", "aeflow.run"),
     output:
         report(
             "results/comparison/{dataset}/reconstructions_{view}.png",

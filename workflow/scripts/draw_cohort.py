@@ -7,7 +7,7 @@ start_job(snakemake)
 from pathlib import Path
 
 from aeflow.dataset.dataset import Dataset
-from aeflow.plots.cohort import cohort_pca
+from aeflow.plots.components import cohort_pca
 from aeflow.plots.style import save
 
 dataset = Dataset.open(Path(snakemake.input.dataset).parent)

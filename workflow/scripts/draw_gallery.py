@@ -8,16 +8,14 @@ from aeflow.files import atomic_path
 from aeflow.plots.gallery.material import draw, read_material
 from aeflow.plots.style import save
 
-inputs, params, out, w = snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards
-scores = list(inputs.get("scores", [])) or [None] * len(params.roles)
-files = zip(inputs.weights, inputs.models, inputs.histories, scores, strict=True)
-material = read_material(
-    dict(zip(params.roles, files, strict=True)),
-    (inputs.X_test, inputs.obs, inputs.var),
-    device=job.device(),
-    view=params.view,
-    task=params.task,
-)
-save(draw(w.figure, material), out.figure)
-with atomic_path(out.caption) as tmp:
+inputs = snakemake.input
+params = snakemake.params
+runs = {}
+for i, role in enumerate(params.roles):
+    scores = inputs.scores[i] if inputs.get("scores") else None
+    runs[role] = inputs.weights[i], inputs.models[i], inputs.histories[i], scores
+tables = inputs.X_test, inputs.obs, inputs.var
+material = read_material(runs, tables, device=job.device(), view=params.view, task=params.task)
+save(draw(snakemake.wildcards.figure, material), snakemake.output.figure)
+with atomic_path(snakemake.output.caption) as tmp:
     tmp.write_text(params.caption + "\n")

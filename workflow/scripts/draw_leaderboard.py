@@ -4,12 +4,12 @@ from aeflow.job import start_job
 
 start_job(snakemake)
 
-import pandas as pd
-
-from aeflow.comparison.leaderboard import pictured
-from aeflow.plots.comparison import leaderboard_figure
+from aeflow.comparison.leaderboard import read_board
+from aeflow.comparison.shown import pictured_rows
+from aeflow.plots.leaderboard_figure import leaderboard_figure
 from aeflow.plots.style import save
 
-board = pd.read_parquet(snakemake.input.leaderboard)
-metrics = pictured(board["metric"])
-save(leaderboard_figure(board, metrics, f"Dataset {snakemake.wildcards.dataset}"), snakemake.output[0])
+board = read_board(snakemake.input.leaderboard)
+metrics = sorted(set(board["metric"][pictured_rows(board)]))
+title = f"Dataset {snakemake.wildcards.dataset}"
+save(leaderboard_figure(board, metrics, title, baseline=snakemake.params.baseline), snakemake.output[0])

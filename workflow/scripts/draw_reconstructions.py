@@ -4,24 +4,20 @@ from aeflow.job import start_job
 
 job = start_job(snakemake)
 
-from aeflow.files import read_json
-from aeflow.models.build import load_model
-from aeflow.plots.images import first_of_each, reconstruction_grid
-from aeflow.plots.style import save
-from aeflow.run_folder import as_batch
-from aeflow.scoring.scores import reconstruct_all
-from aeflow.table import read_table
+from pathlib import Path
 
-inputs, w = snakemake.input, snakemake.wildcards
-table, device = read_table(inputs.X_test, inputs.obs, inputs.var), job.device()
-shown = table.select(rows=first_of_each(table.obs["digit"]))
+from aeflow.dataset.dataset import Dataset
+from aeflow.plots.image_grids import first_of_each, reconstruction_grid
+from aeflow.plots.style import save
+from aeflow.run import Run
+
+inputs = snakemake.input
+dataset = Dataset.open(Path(inputs.dataset).parent)
+test = dataset.rows("test")
+shown = test.select(rows=first_of_each(test.obs["digit"]))
 x_hat = {}
-for weights, description in zip(inputs.weights, inputs.models, strict=True):
-    model = load_model(weights, description, device)
-    info = read_json(description)
-    x_hat[info["model"]] = reconstruct_all(model, as_batch(shown, info["covariates"], device)).cpu().numpy()
-title = f"Test images of {w.dataset}, models trained on view {w.view}"
-save(
-    reconstruction_grid(shown.X, x_hat, origin=read_json(inputs.dataset)["origin"], title=title),
-    snakemake.output[0],
-)
+for path in inputs.models:
+    run = Run.open(Path(path).parent, device=job.device())
+    x_hat[run.spec.model] = run.reconstruct(shown)
+title = f"Test images of {dataset.name}, models trained on view {snakemake.wildcards.view}"
+save(reconstruction_grid(shown.X, x_hat, origin=dataset.origin, title=title), snakemake.output[0])

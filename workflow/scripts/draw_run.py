@@ -8,16 +8,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from aeflow.files import read_json
-from aeflow.plots.run import detection_figures, draws_figures, training_figure
+from aeflow.dataset.dataset import Dataset
+from aeflow.evaluation.generation.draw_table import read_draws
+from aeflow.evaluation.task import Task
+from aeflow.plots.run_figures import detection_figures, draws_figures, training_figure
 from aeflow.plots.style import save
+from aeflow.training.specification import Specification
 
-inputs, params, folder = snakemake.input, snakemake.params, Path(snakemake.output[0])
-model, scores, obs = read_json(inputs.model), pd.read_parquet(inputs.scores), pd.read_parquet(inputs.obs)
-figures = {"training": training_figure(pd.read_parquet(inputs.history), model)}
-figures |= detection_figures(scores, obs, model, params.view, params.tasks)
-if inputs.get("generated"):
-    tables = inputs.X_test, inputs.obs, inputs.var
-    figures |= draws_figures(inputs.generated, *tables, params.view, model)
+inputs = snakemake.input
+spec = Specification.read(inputs.model)
+history = pd.read_parquet(inputs.history)
+scores = pd.read_parquet(inputs.scores)
+obs = pd.read_parquet(inputs.obs)
+tasks = [Task.of_entry(name, entry, spec.view_filter) for name, entry in snakemake.params.tasks.items()]
+
+figures = {"training": training_figure(history, spec)}
+figures |= detection_figures(scores, obs, spec, tasks)
+generated = Path(inputs.tables) / "generated.parquet"
+if generated.is_file():  # not every model draws
+    draws = read_draws(pd.read_parquet(generated))
+    real = None
+    if inputs.get("X_test"):  # of expression: images need nothing beside them
+        dataset = Dataset.open(Path(inputs.X_test).parent)
+        real = dataset.unscaled(dataset.rows("test", spec.view_filter).X)
+    figures |= draws_figures(draws, real, spec)
 for name, figure in figures.items():
-    save(figure, folder / f"{name}.png")
+    save(figure, Path(snakemake.output[0]) / f"{name}.png")

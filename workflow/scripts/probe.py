@@ -9,7 +9,7 @@ import pandas as pd
 from aeflow.correction import load_correction
 from aeflow.evaluation.probes.probe_dataset import log_values, probe_dataset, stages
 from aeflow.files import atomic_path, read_json, write_frame
-from aeflow.plots.probes import probe_figure, probe_pca
+from aeflow.plots.probe_figures import probe_figure, probe_pca
 from aeflow.plots.style import save
 from aeflow.table import read_table
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aeflow.errors import ConfigError
-from aeflow.plan.cells import MODEL_KEYS, cells, hyperparameters, kind, matrices, tasks_of
+from aeflow.plan.cells import MODEL_KEYS, cells, hyperparameters, matrices
+from aeflow.plan.figures import check_gallery
 from aeflow.plan.source_code import class_info, constant, keywords_of, path_of
 
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -54,7 +55,7 @@ def check(config: Mapping[str, Any]) -> None:
         if task["choose_score"] and len(task["views"]) < 2:
             raise ConfigError(f"tasks.{name}.choose_score: needs other views to choose by, found {task['views']}")
     _check_baseline(config)
-    _check_gallery(config)
+    check_gallery(config)
 
 
 def _known(value: str, names: Iterable[str], key: str) -> None:
@@ -169,32 +170,3 @@ def _check_baseline(config: Mapping[str, Any]) -> None:
                 f"experiments: dataset {cell.dataset}, view {cell.view}, seed {cell.seed} has no model pca; "
                 "every comparison needs its baseline"
             )
-
-
-def _check_gallery(config: Mapping[str, Any]) -> None:
-    catalogue = constant("aeflow.plots.gallery.catalogue", "FIGURES")
-    for dataset, entry in config["gallery"].items():
-        key = f"gallery.{dataset}"
-        _known(dataset, config["datasets"], "gallery")
-        _known(entry["view"], config["views"], f"{key}.view")
-        if "task" in entry:
-            _known(entry["task"], tasks_of(dataset, entry["view"], config), f"{key}.task")
-        runs = {cell.model for cell in cells(config) if (cell.dataset, cell.view) == (dataset, entry["view"])}
-        for name, roles in entry["figures"].items():
-            _known(name, catalogue, f"{key}.figures")
-            about, here = catalogue[name], f"{key}.figures.{name}"
-            if about["kind"] not in ("any", kind(dataset, config)):
-                raise ConfigError(f"{here}: is a figure of {about['kind']}, {dataset!r} holds {kind(dataset, config)}")
-            if about["task"] and "task" not in entry:
-                raise ConfigError(f"{here}: needs the key {key}.task")
-            if about["roles"] and set(roles) != set(about["roles"]):
-                raise ConfigError(f"{here}: takes the roles {sorted(about['roles'])}, found {sorted(roles)}")
-            for role, model in roles.items():
-                _known(model, runs, f"{here}.{role}, run on {dataset} with view {entry['view']}")
-                _check_role(model, about["roles"].get(role, ""), f"{here}.{role}", config)
-
-
-def _check_role(model: str, needed: str, key: str, config: Mapping[str, Any]) -> None:
-    architecture = config["models"][model]["architecture"]
-    if needed and needed not in (architecture.split(".")[1], *class_info(architecture).bases):
-        raise ConfigError(f"{key}: must be a {needed}, but model {model!r} is a {architecture}")

@@ -43,7 +43,7 @@ styled = matplotlib.rc_context(RC)  # decorator of whatever draws
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> tuple[Figure, Any]:
     """Return a figure of `width` x `height` inches and its axes (rows, columns), outside pyplot's global state."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
@@ -72,4 +72,4 @@ def group_styles(groups: list[str]) -> dict[str, tuple[str, str]]:
 def save(figure: Figure, path: str | Path) -> None:
     """Write a PNG at 150 dpi, atomically; the same figure gives the same bytes (no date, no version in it)."""
     with atomic_path(path) as tmp:
-        figure.savefig(tmp, format="png", dpi=DPI, metadata={"Software": None})
+        figure.canvas.print_png(tmp, metadata={"Software": None})  # savefig would draw twice, first to lay out

@@ -5,16 +5,23 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
-from aeflow.plots.gallery.grid import labelled_grid
+from aeflow.plots.gallery.declaration import gallery_figure
 from aeflow.plots.gallery.material import Material
-from aeflow.plots.images import first_of_each
-from aeflow.plots.style import new_figure, put_title, styled
+from aeflow.plots.image_grids import first_of_each, labelled_grid
+from aeflow.plots.style import new_figure, put_title
 
 STEPS = (0, 1, 10, 100, 1000)
 N_CHAINS = 8
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"walkback": "AbstractMarkovChain", "plain": "AbstractMarkovChain"},
+    caption="Markov chains of corrupting and denoising, started at test images: states after 0, 1, 10, 100 and 1,000 "
+    "steps, of a model trained with walkback and of one trained without. Walkback trains on states its own "
+    "chain wanders to, which should keep late states looking like data; without it chains may end in patterns "
+    "no image has, or stay in one.",
+)
 def walkback(m: Material) -> Figure:
     """Return states after `STEPS` steps of chains from the same test images, by two models; step 0 is the image."""
     starts = first_of_each(m.test.obs["digit"])[:N_CHAINS]

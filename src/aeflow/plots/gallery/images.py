@@ -11,11 +11,11 @@ from aeflow.dataset.covariates import encode_covariates
 from aeflow.errors import DataError
 from aeflow.models.base import Batch, standard_normal
 from aeflow.models.parts.corruption import corrupt
-from aeflow.plots.gallery.grid import labelled_grid
-from aeflow.plots.gallery.material import Material, Run
-from aeflow.plots.images import first_of_each
-from aeflow.plots.style import new_figure, put_title, styled
-from aeflow.scoring.scores import in_chunks
+from aeflow.plots.gallery.declaration import gallery_figure
+from aeflow.plots.gallery.material import Material, ShownRun
+from aeflow.plots.image_grids import first_of_each, labelled_grid
+from aeflow.plots.style import new_figure, put_title
+from aeflow.scoring.forward import in_chunks
 
 N_DRAWS = (6, 8)  # rows and columns of decoded draws
 N_STEPS = 9  # images from one end of an interpolation to the other
@@ -23,18 +23,40 @@ N_PAIRS = 3
 N_CONDITIONAL = 12  # draws a class
 
 
+@gallery_figure(
+    observations="images",
+    roles={"pca": "PCA", "linear": "LinearAE"},
+    caption="Test images, and what PCA and a linear autoencoder of equal size give back. A linear autoencoder has "
+    "PCA's subspace as its optimum, so the two rows should look alike and their errors should agree; PCA's is "
+    "the least any linear map can reach on its training rows. MSE: mean squared error per pixel over the "
+    "whole test set.",
+)
 def linear_reconstructions(m: Material) -> Figure:
     """Return originals and the reconstructions by PCA and by a linear autoencoder."""
     rows = {f"{m.runs[r].name}\n{m.runs[r].info['n_latent']} latents": m.runs[r] for r in ("pca", "linear")}
     return _reconstructions(m, rows, "PCA against a linear autoencoder")
 
 
+@gallery_figure(
+    observations="images",
+    roles={"ae": "AE"},
+    caption="Test images above what the plainest autoencoder gives back: one hidden layer of rectified units, one "
+    "sigmoid output per pixel. Strokes survive, fine detail is blurred; compare the error with PCA's of equal "
+    "size in linear_reconstructions. MSE: mean squared error per pixel over the whole test set.",
+)
 def shallow_reconstructions(m: Material) -> Figure:
     """Return originals and the reconstructions by an autoencoder of one hidden layer."""
     run = m.runs["ae"]
     return _reconstructions(m, {f"{run.name}\n{run.info['n_latent']} latents": run}, "One hidden layer")
 
 
+@gallery_figure(
+    observations="images",
+    roles={"early": "AE", "late": "AE"},
+    caption="Test images and what one autoencoder gives back early and late in one training (same seed, same "
+    "batches). The first epoch already finds the shape; later ones sharpen it. MSE: mean squared error per "
+    "pixel over the whole test set.",
+)
 def epochs(m: Material) -> Figure:
     """Return originals and reconstructions at two epochs of one training; DataError if it is not one training."""
     early, late = m.runs["early"], m.runs["late"]
@@ -50,8 +72,7 @@ def epochs(m: Material) -> Figure:
     return _reconstructions(m, rows, f"{late.name} during training")
 
 
-@styled
-def _reconstructions(m: Material, runs: dict[str, Run], text: str) -> Figure:
+def _reconstructions(m: Material, runs: dict[str, ShownRun], text: str) -> Figure:
     shown = first_of_each(m.test.obs["digit"])
     parts, labels = [m.test.X[shown]], ["original"]
     for label, run in runs.items():
@@ -69,7 +90,13 @@ def _rows(m: Material, parts: list[np.ndarray], labels: list[str], text: str) ->
     return figure
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"dae": "DAE"},
+    caption="Test images, the same images corrupted as in training, and what the denoising autoencoder makes of them. "
+    "The noise should be gone, at the price of fine detail; the errors, against the clean images of the whole "
+    "test set, say how much of it. Corrupted values are drawn within 0 to 1.",
+)
 def denoising(m: Material) -> Figure:
     """Return clean, corrupted and denoised test images, with the errors of all test images against the clean ones."""
     run, clean = m.runs["dae"], m.batch(m.runs["dae"])
@@ -83,7 +110,13 @@ def denoising(m: Material) -> Figure:
     return _rows(m, parts, labels, f"{run.name} against {kind.replace('_', ' ')} noise of {noise:g}")
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"ae": "AE", "vae": "VAE"},
+    caption="Draws from N(0, 1) decoded by a plain and by a variational autoencoder; none was picked. Nothing places "
+    "the plain one's latents there (see their spread and correlations over its panel), so its decoder meets "
+    "points it was never trained on; the variational one is trained to be a decoder of just these draws.",
+)
 def prior_draws(m: Material) -> Figure:
     """Return N(0, 1) draws decoded by an autoencoder and by a variational one."""
     figure, axes = new_figure(10, 4.6, 1, 2)
@@ -106,7 +139,13 @@ def _spread(z: np.ndarray) -> str:
     return f"sd {sd.min():.2g} to {sd.max():.2g}, correlations up to {largest:.2f}"
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"ae": "AE", "vae": "VAE"},
+    caption="From one test image to another in equal steps along the straight line between their latents, beside the "
+    "cross-fade of pixels, which needs no model. A good latent space passes through plausible images instead "
+    "of showing two at once. Both ends are reconstructions.",
+)
 def interpolation(m: Material) -> Figure:
     """Return images along the line between the latents of test images, beside the cross-fade of their pixels."""
     ends = first_of_each(m.test.obs["digit"])
@@ -131,7 +170,13 @@ def interpolation(m: Material) -> Figure:
     return figure
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"cvae": "CVAE"},
+    caption="Images generated for each class by a conditional variational autoencoder: a row per class, the same "
+    "latents in each column. The class should change down a column while slant and stroke stay, because the "
+    "latents need not hold what the class says.",
+)
 def conditional(m: Material) -> Figure:
     """Return decoded N(0, 1) draws, a row per class, the same draws in each; DataError if several columns are given."""
     run = m.runs["cvae"]

@@ -13,18 +13,18 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aeflow.evaluation.detection.anomaly import task_rows
+from aeflow.dataset.batch import as_batch
+from aeflow.evaluation.task import Task
 from aeflow.files import read_json
 from aeflow.models.base import AbstractAutoencoder, Batch
 from aeflow.models.build import load_model
-from aeflow.plots.gallery.catalogue import FIGURES
-from aeflow.run_folder import as_batch
-from aeflow.scoring.scores import encode_all, reconstruct_all
+from aeflow.plots.style import styled
+from aeflow.scoring.forward import encode_all, reconstruct_all
 from aeflow.table import Table, read_table
 
 
 @dataclass(frozen=True)
-class Run:
+class ShownRun:
     """One trained run; `scores` only where the figure reads them."""
 
     model: AbstractAutoencoder
@@ -41,11 +41,12 @@ class Run:
 class Material:
     """Runs by role, test rows, and masks of the task's groups.
 
-    obs : annotations of all splits; masks (len(obs),) as in `task_rows`, {} without a task.
+    obs : annotations of all splits; masks (len(obs),) of normal, anomaly and, where the task has a control,
+        control_negative and control_positive; {} without a task.
     control : what the task's control compares, "" without one.
     """
 
-    runs: Mapping[str, Run]
+    runs: Mapping[str, ShownRun]
     test: Table
     obs: pd.DataFrame
     masks: Mapping[str, np.ndarray]
@@ -57,16 +58,16 @@ class Material:
         """What all runs share: dataset, view, origin, units, seed."""
         return next(iter(self.runs.values())).info
 
-    def batch(self, run: Run, rows: np.ndarray | slice = slice(None)) -> Batch:
+    def batch(self, run: ShownRun, rows: np.ndarray | slice = slice(None)) -> Batch:
         """Return test rows as the run's model takes them."""
         table = self.test if isinstance(rows, slice) else self.test.select(rows=rows)
         return as_batch(table, run.info["covariates"], self.device)
 
-    def encode(self, run: Run, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def encode(self, run: ShownRun, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return latents (n, n_latent) of test rows."""
         return encode_all(run.model, self.batch(run, rows))
 
-    def reconstruct(self, run: Run, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def reconstruct(self, run: ShownRun, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return x_hat (n, n_vars) of test rows."""
         return reconstruct_all(run.model, self.batch(run, rows)).cpu().numpy()
 
@@ -98,7 +99,7 @@ def read_material(
     tables : X_test, obs, var.
     """
     found = {
-        role: Run(
+        role: ShownRun(
             load_model(weights, description, device),
             read_json(description),
             pd.read_parquet(history),
@@ -107,13 +108,23 @@ def read_material(
         for role, (weights, description, history, scores) in runs.items()
     }
     obs = pd.read_parquet(tables[1])
-    masks = task_rows(obs, task, view, "of the gallery") if task else {}
+    masks = _masks(obs, Task.of_entry("of the gallery", task, view)) if task else {}
     sides = [task["control"][side] for side in ("negative", "positive")] if task and "control" in task else []
     control = " vs ".join(" ".join(str(v) for values in side.values() for v in values) for side in sides)
     return Material(found, read_table(*tables), obs, masks, device, control)
 
 
+def _masks(obs: pd.DataFrame, task: Task) -> dict[str, np.ndarray]:
+    rows = task.masks(obs, "test")
+    masks = {"normal": rows.normal, "anomaly": rows.anomaly}
+    control = task.control_rows(obs, "test")
+    if control is not None:
+        masks |= {"control_negative": control.negative, "control_positive": control.positive}
+    return masks
+
+
 def draw(name: str, material: Material) -> Figure:
-    """Return the figure of that name in the catalogue."""
-    module = importlib.import_module(f"aeflow.plots.gallery.{FIGURES[name]['module']}")
-    return getattr(module, name)(material)
+    """Return the figure `name`, file.function below aeflow/plots/gallery, in the style of all figures."""
+    file, function = name.split(".")
+    module = importlib.import_module(f"aeflow.plots.gallery.{file}")
+    return styled(getattr(module, function))(material)

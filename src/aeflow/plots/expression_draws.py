@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.plots.components import two_components
 from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled, unit_text
 
 
@@ -40,13 +41,11 @@ def _against(ax, name: str, real: np.ndarray, generated: np.ndarray, unit: str) 
 
 
 def _projection(ax, real: np.ndarray, generated: np.ndarray) -> None:
-    from sklearn.decomposition import PCA
-
-    pca = PCA(n_components=2, random_state=0).fit(real)
+    components = two_components(real)
     for name, X, colour, marker in (("held-out", real, GREY, "o"), ("generated", generated, PALETTE[4], "^")):
-        z = pca.transform(X)
+        z = components.scores(X)
         ax.scatter(*z.T, s=12, alpha=0.5, color=colour, marker=marker, linewidths=0, label=f"{name} (n = {len(X)})")
-    share = 100 * pca.explained_variance_ratio_
+    share = components.percent
     ax.set(title="On components of held-out rows")
     ax.set(xlabel=f"component 1 ({share[0]:.0f} % of variance)", ylabel=f"component 2 ({share[1]:.0f} %)")
     ax.set_box_aspect(1)

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from aeflow.models.base import AbstractAutoencoder, Batch
-from aeflow.plots.gallery.material import Material, Run
-from aeflow.plots.images import GAP, square, tile
-from aeflow.plots.style import PALETTE, new_figure, put_title, styled
+from aeflow.plots.gallery.declaration import gallery_figure
+from aeflow.plots.gallery.material import Material, ShownRun
+from aeflow.plots.image_grids import GAP, square, tile
+from aeflow.plots.style import PALETTE, new_figure, put_title
 
 N_FEATURES = (6, 6)  # rows and columns of features shown
 SILENT = 0.01  # share of a latent's own maximum below which it says nothing
@@ -18,7 +19,14 @@ MAX_ROWS = 1000  # test rows of the Jacobian
 N_BINS = 50
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"sparse": "SparseAE", "dense": "any"},
+    caption="What the most used latents of a sparse and of a dense autoencoder add to an image (orange brighter, "
+    "purple darker, each on its own scale), and how their activations on test images are distributed. Sparse "
+    "latents are silent on most images, so each can stand for one stroke or place. Silent: below 1 % of the "
+    "latent's own maximum.",
+)
 def sparse_features(m: Material) -> Figure:
     """Return features of a sparse and of a dense autoencoder, and how often their latents are active."""
     figure, axes = new_figure(12.5, 4.6, 1, 3, gridspec_kw={"width_ratios": (1, 1, 1.05)})
@@ -47,7 +55,7 @@ def sparse_features(m: Material) -> Figure:
     return figure
 
 
-def _features(ax, run: Run, z: np.ndarray, m: Material) -> None:
+def _features(ax, run: ShownRun, z: np.ndarray, m: Material) -> None:
     """Draw what one unit of the most used latents adds to the decoder's answer to zero, each on its own scale."""
     most = np.argsort(-z.mean(0), kind="stable")[: N_FEATURES[0] * N_FEATURES[1]]
     one = torch.eye(z.shape[1], device=m.device)[torch.as_tensor(most.copy())]
@@ -66,7 +74,13 @@ def _features(ax, run: Run, z: np.ndarray, m: Material) -> None:
     ax.set_axis_off()
 
 
-@styled
+@gallery_figure(
+    roles={"ae": "AE", "dae": "DAE", "cae": "CAE"},
+    caption="How far the latents move when a test row moves a little: Frobenius norm of the encoder's Jacobian, one "
+    "value per row. Left as it is, which a model lowers by merely shrinking its latents; right divided by the "
+    "spread of the latents, which it cannot. A contractive autoencoder is penalised by this norm, a denoising "
+    "one lowers it indirectly. One layer without activation has the same Jacobian at every row: a single bar.",
+)
 def jacobian(m: Material) -> Figure:
     """Return the distribution over test rows of ||J||_F of three encoders, as it is and in spreads of their latents."""
     rows = np.sort(np.random.default_rng(0).permutation(m.test.n_obs)[:MAX_ROWS])

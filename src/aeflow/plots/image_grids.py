@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,28 @@ def reconstruction_grid(
     return figure
 
 
+def labelled_grid(
+    ax, X: np.ndarray, *, rows: Sequence[str], columns: Sequence[str] = (), n_columns: int | None = None
+) -> None:
+    """Draw images X (n_rows * n_columns, n_vars), row by row, intensity 0 (black) to 1 (white).
+
+    rows, columns : labels at the left and above; `n_columns` where columns have none.
+    """
+    n_columns = n_columns or len(columns)
+    if len(X) != len(rows) * n_columns:
+        raise DataError(f"labelled_grid: {len(X)} images, but {len(rows)} rows of {n_columns}")
+    images = square(X, "labelled_grid")
+    side = images.shape[1]
+    show(ax, tile(images, len(rows), n_columns))
+    middle = lambda n: [GAP + side / 2 - 0.5 + i * (side + GAP) for i in range(n)]  # noqa: E731
+    if any(rows):
+        ax.set_yticks(middle(len(rows)), rows)
+    if columns:
+        ax.set_xticks(middle(n_columns), columns)
+        ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+
+
 def square(X: np.ndarray, name: str) -> np.ndarray:
     """Return images (n, side, side) of X (n, side * side)."""
     side = math.isqrt(X.shape[1])
@@ -75,5 +97,5 @@ def show(ax, picture: np.ndarray) -> None:
 
 
 def first_of_each(labels: pd.Series) -> np.ndarray:
-    """Return the index of the first row of every label, in the order of the labels: a choice nobody made."""
+    """Return the index of the first row of every label, in the order of the labels."""
     return labels.reset_index(drop=True).drop_duplicates().sort_values().index.to_numpy()

@@ -1,6 +1,8 @@
-"""A cohort on its first two principal components."""
+"""Rows on their first two principal components."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,43 @@ from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
 from aeflow.plots.style import group_styles, new_figure, put_title, styled, unit_text
+
+N_BLOCK = 12  # vectors that are iterated for the sake of two: the more, the sooner these two have settled
+N_ITERATIONS = 20
+
+
+class Components(NamedTuple):
+    """Two principal components: mean (n_vars,), axes (n_vars, 2), and the percentage of variance along each (2,)."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+    percent: np.ndarray
+
+    def scores(self, X: np.ndarray) -> np.ndarray:
+        """Return X (n_obs, n_vars) on the components (n_obs, 2)."""
+        return (X - self.mean) @ self.axes
+
+
+def two_components(X: np.ndarray) -> Components:
+    """Return the first two principal components of X (n_obs, n_vars); the largest entry of each axis is positive.
+
+    By subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) from fixed random vectors, because a full
+    decomposition of thousands of rows and genes takes minutes, and the import of scikit-learn a second.
+    """
+    mean = X.mean(axis=0)
+    centred = X - mean
+    size = min(N_BLOCK, *X.shape)
+    basis = np.random.default_rng(0).standard_normal((X.shape[1], size)).astype(centred.dtype)
+    for _ in range(N_ITERATIONS):
+        basis = np.linalg.qr(centred @ basis)[0]
+        basis = np.linalg.qr(centred.T @ basis)[0]
+    _, values, right = np.linalg.svd(centred @ basis, full_matrices=False)
+    axes = (basis @ right.T)[:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
+    share = np.zeros(2)
+    if values[0] > 0:
+        share = np.square(values[:2], dtype=float) / np.square(centred, dtype=float).sum()
+    return Components(mean, axes, 100 * share)
 
 
 @styled
@@ -25,15 +64,13 @@ def cohort_pca(
     unit : of X; components of raw counts are those of a few genes, so pass log values. Variables are centred, not
         scaled.
     """
-    from sklearn.decomposition import PCA
-
     if len(X) != len(obs):
         raise DataError(f"cohort_pca: X has {len(X)} rows, obs has {len(obs)}")
     missing = [column for column in columns if column not in obs.columns]
     if missing:
         raise DataError(f"cohort_pca: obs has no column {missing[0]!r}; it has {list(obs.columns)}")
-    pca = PCA(n_components=2, random_state=0).fit(X)
-    z, share = pca.transform(X), 100 * pca.explained_variance_ratio_
+    components = two_components(X)
+    z, share = components.scores(X), components.percent
     n_groups = max(obs[column].nunique() for column in columns)
     n_lines = -(-n_groups // 2)  # legends have two columns
     figure, axes = new_figure(3.8 * len(columns), 3.9 + 0.17 * n_lines, 1, len(columns), sharex=True, sharey=True)
@@ -47,6 +84,7 @@ def cohort_pca(
 
 
 def panel(ax, z: np.ndarray, groups: np.ndarray, column: str) -> None:
+    """Draw rows z (n_obs, 2) coloured by their group, with the count of each group in the legend."""
     names, counts = np.unique(groups, return_counts=True)
     styles = group_styles(list(names))
     for name, count in zip(names, counts, strict=True):

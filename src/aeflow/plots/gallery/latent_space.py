@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
 from aeflow.models.base import Batch
-from aeflow.plots.gallery.material import Material, Run
-from aeflow.plots.images import show, square, tile
-from aeflow.plots.style import MARKERS, PALETTE, new_figure, put_title, styled
+from aeflow.plots.components import two_components
+from aeflow.plots.gallery.declaration import gallery_figure
+from aeflow.plots.gallery.material import Material, ShownRun
+from aeflow.plots.image_grids import show, square, tile
+from aeflow.plots.style import MARKERS, PALETTE, new_figure, put_title
 
 MAX_POINTS = 1500  # more would hide one another
 N_NEIGHBOURS = 5
@@ -18,7 +20,14 @@ N_GRID = 15  # images a side of the manifold
 TAIL = 0.03  # probability beyond the outermost images of the manifold, at either side
 
 
-@styled
+@gallery_figure(
+    roles={"pca": "PCA", "ae": "AE"},
+    caption="Test rows in two dimensions, coloured by class (which no model saw), of each study with its own mark: "
+    "two principal components beside the bottleneck of a deep autoencoder. See whether the classes part; the "
+    "neighbour accuracy says how well, the share of rows whose five nearest neighbours in the picture vote "
+    "for their class. Where studies part, too, the latents hold what is not biology. MSE, per variable, tells "
+    "how much two numbers keep of a row.",
+)
 def bottleneck(m: Material) -> Figure:
     """Return test rows on two principal components, and in the bottleneck of an autoencoder, coloured by class."""
     labels, column = _classes(m)
@@ -35,7 +44,14 @@ def bottleneck(m: Material) -> Figure:
     return figure
 
 
-@styled
+@gallery_figure(
+    roles={"pca": "PCA", "ae": "any"},
+    caption="All latents of two models in two dimensions, coloured by class (which no model saw), of each study with "
+    "its own mark. Above: their first two principal components, which keep distances as far as two axes can. "
+    "Below: t-SNE, which keeps neighbours and nothing else; sizes of clusters and distances between them mean "
+    "nothing. The neighbour accuracy is measured in the latents, not in the picture: the share of rows whose "
+    "five nearest neighbours vote for their class.",
+)
 def embedding(m: Material) -> Figure:
     """Return test rows by their latents under two models: two principal components above, t-SNE below."""
     labels, column = _classes(m)
@@ -48,7 +64,7 @@ def embedding(m: Material) -> Figure:
         z = m.encode(run, rows).astype(np.float64)
         if z.shape[1] < 2:
             raise DataError(f"figure embedding: {run.name!r} has {z.shape[1]} latent, fewer than the picture's axes")
-        _scatter(above, _two_components(z), labels, studies)
+        _scatter(above, two_components(z).scores(z), labels, studies)
         above.set_title(f"{run.name}, {z.shape[1]} latents: neighbour accuracy {_neighbour_accuracy(z, labels):.0%}")
         above.set(xlabel="component 1", ylabel="component 2")
         _scatter(below, _tsne(z), labels, studies)
@@ -58,7 +74,14 @@ def embedding(m: Material) -> Figure:
     return figure
 
 
-@styled
+@gallery_figure(
+    observations="images",
+    roles={"vae": "VAE"},
+    caption="Left: posterior means of test images in the two latents of a variational autoencoder; they fill a disc "
+    "about zero, as the prior asks. Right: decoded latents on a grid that is even in the prior's probability "
+    "(inverse normal distribution function of 0.03 to 0.97), so that each picture stands for an equal share "
+    "of draws. Neighbours change smoothly, classes have regions.",
+)
 def manifold(m: Material) -> Figure:
     """Return posterior means of test images, and images decoded from a grid even in the prior's probability."""
     from scipy.stats import norm
@@ -93,16 +116,10 @@ def _classes(m: Material) -> tuple[np.ndarray, str]:
     return m.test.obs[column].astype(str).to_numpy(), column
 
 
-def _two_latents(m: Material, run: Run, figure: str) -> np.ndarray:
+def _two_latents(m: Material, run: ShownRun, figure: str) -> np.ndarray:
     if run.info["n_latent"] != 2:
         raise DataError(f"figure {figure}: {run.name!r} must have n_latent 2, found {run.info['n_latent']}")
     return m.encode(run)
-
-
-def _two_components(z: np.ndarray) -> np.ndarray:
-    """Return the first two principal components (n, 2) of latents (n, n_latent)."""
-    left, values, _ = np.linalg.svd(z - z.mean(0), full_matrices=False)
-    return left[:, :2] * values[:2]
 
 
 def _tsne(z: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ import torch
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.plots.gallery.declaration import gallery_figure
 from aeflow.plots.gallery.material import Material
-from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled, unit_text
+from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, unit_text
 
 LIMIT = 3  # sd at which the colours of the heatmap end
 Q, LEAST_DIFFERENCE = 0.05, 1.0  # a gene in colour: q below, mean difference above
@@ -22,7 +23,16 @@ NARROW = 0.055  # share of the columns that a group needs for a label written ac
 MAX_NAME = 38  # characters of a gene set's name
 
 
-@styled
+@gallery_figure(
+    observations="expression",
+    roles={"gsae": "GSAE"},
+    task=True,
+    caption="Activity of each gene-set node of a gene-superset autoencoder (rows, clustered) in test samples "
+    "(columns, by tissue, condition and study), in standard deviations of the task's normal test samples. "
+    "Nodes are turned so that more means higher expression of the set's genes. A block that changes from the "
+    "normals of one study to its tumours is a set that differs; one that changes between the normals of two "
+    "studies sees the study.",
+)
 def gene_sets(m: Material) -> Figure:
     """Return the activity of gene-set nodes, in standard deviations of normal test samples."""
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -80,7 +90,15 @@ def _mark_groups(ax, groups: np.ndarray) -> None:
     ax.xaxis.tick_top()
 
 
-@styled
+@gallery_figure(
+    observations="expression",
+    roles={"model": "any"},
+    task=True,
+    caption="Genes that a model of normal samples cannot explain in anomalies: difference of the mean residual "
+    "(measured minus reconstructed) of anomalous and normal test samples, against its q-value (Welch's t on "
+    "one mean per donor and group, Benjamini-Hochberg over genes). Named are the surest genes on either side. "
+    "A gene the model reconstructs well is not here, however different it is.",
+)
 def volcano(m: Material) -> Figure:
     """Return the difference of each gene's mean residual, anomalies minus normals, against its q-value."""
     run = m.runs["model"]

@@ -9,22 +9,23 @@ from matplotlib.figure import Figure
 from aeflow.errors import DataError
 from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, styled
 
-BASELINE = "pca"
 MAX_TITLE = 50  # characters that fit over a panel
 N_COLUMNS = 4  # of panels that are no grid
-BETTER = "better than PCA"
+BETTER = "better than "  # how a verdict starts that fills a dot
 
 
 @styled
-def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> Figure:
+def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str, *, baseline: str) -> Figure:
     """Return a panel for each metric (rows) and view (columns): one dot a model, bars of one sd over seeds.
 
     Where a view lacks a metric, panels of what there is follow one another, view by view, `N_COLUMNS` to a row.
 
-    A dashed line marks PCA's mean; a dot is filled if the verdict is "better than PCA". Where the board holds the
-    control of an AUROC (the same name, control_auroc), it is a grey diamond in the same panel, beside a line at 0.5.
+    A dashed line marks the mean of the baseline; a dot is filled if the verdict is "better than" it. Where the board
+    holds the control of an AUROC (the same name, control_auroc), it is a diamond in the same panel, beside a line at
+    0.5.
 
     board : columns as in leaderboard.parquet; its origin decides what the title says.
+    baseline : the model that every other one is compared with.
     """
     origins = board["origin"].unique().tolist()
     if len(origins) != 1:
@@ -34,7 +35,7 @@ def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> F
         raise DataError(f"figure {title!r}: the leaderboard has no metric {absent[0] if absent else ''!r}")
     shown = board[board["metric"].isin(metrics)]
     views = sorted(shown["view"].unique())
-    models = [BASELINE, *sorted(set(shown["model"]) - {BASELINE})]
+    models = [baseline, *sorted(set(shown["model"]) - {baseline})]
     measured = set(zip(shown["view"], shown["metric"], strict=True))
     whole = len(measured) == len(views) * len(metrics)
     if whole:
@@ -48,7 +49,7 @@ def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> F
     figure, axes = new_figure(1.6 + 3.6 * n_columns, height, n_rows, n_columns, **shared)
     for ax, (view, metric) in zip(axes.flat, panels, strict=False):
         of_view = board[board["view"] == view].set_index("model")
-        _panel(ax, of_view[of_view["metric"] == metric], models)
+        _panel(ax, of_view[of_view["metric"] == metric], models, baseline)
         if metric.endswith("/auroc"):
             _control(ax, of_view[of_view["metric"] == metric.removesuffix("auroc") + "control_auroc"], models)
         heading = _wrapped(metric)
@@ -57,7 +58,7 @@ def leaderboard_figure(board: pd.DataFrame, metrics: list[str], title: str) -> F
         ax.remove()
     axes[0, 0].set_yticks(range(len(models)), models)
     axes[0, 0].set_ylim(len(models) - 0.5, -0.5)
-    _legend(figure, axes, shown)
+    _legend(figure, axes, baseline)
     put_title(figure, title, origins[0])
     return figure
 
@@ -70,21 +71,22 @@ def _wrapped(metric: str) -> str:
     return f"{metric[:cut]}\n{metric[cut:]}"
 
 
-def _panel(ax, rows: pd.DataFrame, models: list[str]) -> None:
-    better = rows["higher_is_better"].iloc[0]
-    direction = {True: " (higher is better)", False: " (lower is better)"}.get(better, "")
+def _panel(ax, rows: pd.DataFrame, models: list[str], baseline: str) -> None:
+    better = rows["direction"].iloc[0]
+    direction = "" if better == "none" else f" ({better} is better)"
     for model, row in rows.iterrows():
-        colour = "black" if model == BASELINE else PALETTE[0]
-        face = colour if model == BASELINE or row["verdict"] == BETTER else "white"
+        colour = "black" if model == baseline else PALETTE[0]
+        filled = model == baseline or row["verdict"].startswith(BETTER)
         sd = row["sd"] if np.isfinite(row["sd"]) else None
         y = models.index(model)
-        ax.errorbar(row["mean"], y, xerr=sd, fmt="o", color=colour, markerfacecolor=face, markersize=6, capsize=2)
+        style = {"color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6, "capsize": 2}
+        ax.errorbar(row["mean"], y, xerr=sd, fmt="o", **style)
     for model in set(models) - set(rows.index):  # such as the density of a model that has none, or not trained here
         y, where = models.index(model), ax.get_yaxis_transform()
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         ax.text(0.01, y, "no value", transform=where, va="center", color=GREY, bbox=white)
-    if BASELINE in rows.index:
-        ax.axvline(rows.loc[BASELINE, "mean"], color="black", linewidth=1, linestyle="--", zorder=0)
+    if baseline in rows.index:
+        ax.axvline(rows.loc[baseline, "mean"], color="black", linewidth=1, linestyle="--", zorder=0)
     seeds = sorted(rows["n_seeds"].unique())
     text = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     ax.set_xlabel(f"mean over {text} seed{'s' if seeds[-1] > 1 else ''}{direction}")
@@ -102,7 +104,7 @@ def _control(ax, rows: pd.DataFrame, models: list[str]) -> None:
         ax.axvline(0.5, color=PALETTE[4], linewidth=1, linestyle=":", zorder=0)
 
 
-def _legend(figure: Figure, axes, shown: pd.DataFrame) -> None:
+def _legend(figure: Figure, axes, baseline: str) -> None:
     from matplotlib.lines import Line2D
 
     def entry(label: str, **style) -> Line2D:
@@ -110,9 +112,9 @@ def _legend(figure: Figure, axes, shown: pd.DataFrame) -> None:
 
     line = {"marker": "", "linewidth": 1}
     handles = [
-        entry("PCA, its mean dashed", color="black", linestyle="--", linewidth=1),
-        entry(BETTER, color=PALETTE[0]),
-        entry("not better than PCA", color=PALETTE[0], markerfacecolor="white"),
+        entry(f"{baseline}, its mean dashed", color="black", linestyle="--", linewidth=1),
+        entry(f"{BETTER}{baseline}", color=PALETTE[0]),
+        entry(f"not shown to be better than {baseline}", color=PALETTE[0], markerfacecolor="white"),
     ]
     if any(line.get_linestyle() == ":" for ax in axes.flat for line in ax.lines):
         handles.append(

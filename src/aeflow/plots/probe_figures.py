@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
-from aeflow.plots.cohort import panel
+from aeflow.plots.components import panel, two_components
 from aeflow.plots.style import GREY, group_styles, new_figure, put_title, styled, unit_text
 
 NAMES = {
@@ -25,7 +25,7 @@ NAMES = {
 PANELS = (  # title, x axis, (target, probes), value where there is nothing to see, limits
     ("Study of normals: to be lost", "AUROC (0.5: cannot be named)", ("study",), 0.5, (-0.05, 1.05)),
     ("Tissue, tumour: to be kept", "accuracy (tissue), AUROC (tumour)", ("tissue", "tumour"), None, (-0.05, 1.05)),
-    ("Study, silhouette", "width (0: no groups)", ("silhouette",), 0.0, (-0.55, 0.55)),
+    ("Study, silhouette", "width (0: no groups)", ("silhouette",), 0.0, (-1.25, 1.25)),
 )
 
 
@@ -43,8 +43,6 @@ def probe_pca(
 
     stages : {name of the correction: X (n_obs, n_vars)}, log values in `unit`. Variables are centred, not scaled.
     """
-    from sklearn.decomposition import PCA
-
     missing = [column for column in columns if column not in obs.columns]
     if missing:
         raise DataError(f"probe_pca: obs has no column {missing[0]!r}; it has {list(obs.columns)}")
@@ -56,8 +54,8 @@ def probe_pca(
     figure, axes = new_figure(3.8 * len(columns), height, len(stages), len(columns))
     order = np.random.default_rng(0).permutation(len(obs))  # else the last group would cover the others
     for i, (name, X) in enumerate(stages.items()):
-        pca = PCA(n_components=2, svd_solver="randomized", random_state=0).fit(X)
-        z, share = pca.transform(X)[order], 100 * pca.explained_variance_ratio_
+        components = two_components(X)
+        z, share = components.scores(X)[order], components.percent
         for ax, column in zip(axes[i], columns, strict=True):
             panel(ax, z, obs[column].astype(str).to_numpy()[order], column)
             ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")

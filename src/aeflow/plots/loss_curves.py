@@ -39,7 +39,7 @@ def training_curve(
         parts = ["reconstruction"]  # no penalty: the loss is the reconstruction
     if best_epoch is None:
         best_epoch = int(history.loc[history["val_loss"].idxmin(), "epoch"])
-    figure, axes = new_figure(max(4.2, 3.6 * len(parts)), 3.4, 1, len(parts))
+    figure, axes = new_figure(max(4.8, 3.6 * len(parts)), 3.4, 1, len(parts))
     for ax, part in zip(axes[0], parts, strict=True):
         _panel(ax, history, part, best_epoch)
     axes[0][0].set_ylabel(f"mean per observation\n[{loss_unit}]")
