@@ -22,7 +22,7 @@ def table(X, unit="tpm", sample_ids=None) -> Table:
 finite = st.floats(0, 2.0**99, width=32)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 5)), elements=finite))
 def test_round_trip(tmp_path_factory, X):
     """Breaks if a value, an id, the order or the unit changes on disk."""

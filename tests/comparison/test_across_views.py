@@ -56,7 +56,7 @@ def three_pairs() -> pd.DataFrame:
 
 
 @given(values=st.lists(st.floats(0, 1), min_size=9, max_size=9))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_test_labels_choose_nothing(three_pairs, values):
     """Breaks if an AUROC of test rows decides on model or score."""
     of_test = (three_pairs["part"] == "anomaly") & (three_pairs["subject"] == "one")

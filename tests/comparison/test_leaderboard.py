@@ -122,7 +122,7 @@ unit = st.floats(0, 1, allow_nan=False)
 
 @pytest.mark.parametrize("metric", BATCH_METRICS)
 @given(values=st.lists(st.tuples(unit, unit), min_size=1, max_size=5))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_a_leak_of_the_study_is_never_better_than_pca(metric, values):
     """Breaks if a model whose latents give the study away at least as well as PCA's is praised for it."""
     pairs = [(max(pair), min(pair)) for pair in values]
@@ -170,7 +170,7 @@ def test_verdicts_of_intervals(one_end, other_end, direction):
 
 @pytest.mark.parametrize("metric", [AUROC, MSE])
 @given(ends=st.tuples(number, number), gain=st.sampled_from([-0.3, 0.3]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_verdict_needs_both_intervals(metric, ends, gain):
     """Breaks if lucky seeds on few donors, or a sure gain over donors on seeds that lose, give "better than PCA"."""
     low, high = min(ends), max(ends)

@@ -278,7 +278,7 @@ def test_changing_test_rows_or_tumour_labels_changes_no_fitted_state(method):
 finite = st.floats(-5, 25, allow_nan=False, width=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(finite, min_size=2, max_size=12),
     st.lists(finite, min_size=2, max_size=12),

@@ -53,7 +53,7 @@ def cohort(n_donors=60, n_vars=40, seed=0) -> Table:
     return Table(X, obs, pd.DataFrame({"var_id": [f"g{j}" for j in range(n_vars)]}), "counts")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=30, max_size=200), st.integers(0, 99))
 def test_split_properties(rows, seed):
     """Breaks if a donor is divided, a split is far from its share, or the seed does not decide."""

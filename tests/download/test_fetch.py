@@ -8,12 +8,13 @@ import random
 import signal
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import Page, refusing_address, silent_address, web_server
+from waiting import HANG, wait_until
 
 import aeflow.download.fetch
 from aeflow.download.checksums import verify
@@ -26,7 +27,7 @@ RAW = random.Random(0).randbytes(300_000)
 PACKED = gzip.compress(RAW, mtime=0)
 PATH, GMT = "deep/x.txt.gz", "sets.gmt"
 URL = f"/{PATH}"
-HASTE = Patience(connect=0.5, read=2.0, backoff=0.01, registry=10.0, client=10.0)
+HASTE = Patience(connect=0.5, read=2.0, backoff=0.01, registry=HANG, client=HANG)
 
 
 def blob_sha1(data: bytes) -> str:
@@ -128,9 +129,7 @@ def test_a_killed_download_is_resumed(server, get, tmp_path):
     )
     job = subprocess.Popen([sys.executable, "-c", code, destination, server.url], env=child_environment())
     part = destination.with_name(destination.name + ".part")
-    deadline = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size == half) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: part.exists() and part.stat().st_size == half, job)
     os.kill(job.pid, signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL
     assert not destination.exists()
@@ -238,14 +237,12 @@ def test_content_encoding_gzip(server, get, path, body, result):
 
 
 def test_refused_and_silent_hosts_cost_no_more_than_the_connect_timeout(server, get, caplog):
-    """Breaks if a dead host costs a read timeout, or a connect timeout for each attempt (30 s each here)."""
+    """Breaks if a dead host costs a read timeout, or a connect timeout for each attempt: hours here."""
     server.pages[URL] = Page(PACKED)
-    patience = Patience(connect=1.0, read=30.0, backoff=0.01)
+    patience = Patience(connect=1.0, read=2 * HANG, backoff=0.01)
     caplog.set_level(logging.WARNING)
     with silent_address() as silent, refusing_address() as refusing:
-        begun = time.monotonic()
         assert get([f"http://{silent}", f"http://{refusing}", server.url], patience=patience) == PACKED
-    assert time.monotonic() - begun < patience.connect + 10
     assert f"no connection to {silent} within 1 s" in caplog.text
     assert f"unreachable: {refusing}" in caplog.text
 
@@ -256,17 +253,19 @@ def test_a_silent_name_server_costs_no_more_than_the_connect_timeout(server, get
 
     server.pages[URL] = Page(PACKED)
     real = socket.getaddrinfo
+    answered = threading.Event()
 
     def hang(host, *rest, **more):
         if host == "dead.invalid":
-            time.sleep(60)
+            answered.wait(HANG)
             raise socket.gaierror("a silent name server gives up")
         return real(host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    begun = time.monotonic()
-    assert get(["http://dead.invalid", server.url]) == PACKED
-    assert time.monotonic() - begun < HASTE.connect + 10
+    try:  # were the look-up waited for, this would take an hour
+        assert get(["http://dead.invalid", server.url]) == PACKED
+    finally:
+        answered.set()
 
 
 def test_all_mirrors_failing_names_each_with_its_reason(server, get, tmp_path):

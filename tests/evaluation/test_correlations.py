@@ -12,7 +12,7 @@ from aeflow.evaluation.generation.correlations import class_gaussian_draws, corr
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_gamma_by_its_definition(seed):
     """Breaks if the lower triangle or the diagonal counts, or the two are paired wrongly."""
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def test_mixing_by_hand():
 
 
 @given(st.integers(0, 10**6), st.floats(0.01, 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_mixture_lies_between_and_ends_are_the_rows_themselves(seed, share):
     """Breaks if corrected values below 0 are cut off, or a share is that of the normal."""
     rng = np.random.default_rng(seed)

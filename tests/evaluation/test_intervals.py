@@ -29,7 +29,7 @@ def brute_fpr(label, score, recall):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=2, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_weighted_metrics_equal_those_of_repeated_rows(rows):
     """Breaks if ties, rows of weight zero or cumulative weights are treated otherwise than by scikit-learn."""
     label, score, weight = (np.array(part) for part in zip(*rows, strict=True))

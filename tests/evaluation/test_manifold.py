@@ -29,7 +29,7 @@ def brute(real, generated, k_precision, k_coverage):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_definitions(seed, k_precision, k_coverage):
     """Breaks if a ball belongs to the wrong set, counts its own centre as a neighbour, or k is mixed up."""
     rng = np.random.default_rng(seed)

@@ -106,7 +106,7 @@ some_metrics = st.lists(
 
 
 @given(metrics=some_metrics)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_metrics_survive_their_file(tmp_path_factory, metrics):
     """Breaks if order, a digit, an infinity or an empty word is lost, or a run without metrics cannot be read."""
     path = tmp_path_factory.mktemp("metrics") / "metrics.parquet"

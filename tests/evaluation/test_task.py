@@ -108,7 +108,7 @@ row = st.tuples(
 
 
 @given(st.lists(row, max_size=30), st.sampled_from(["val", "test"]), st.booleans(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups_of_any_sheet(rows, split, outside, data):
     """Breaks for any sheet if groups share rows, leave their split, or depend on the order of the rows."""
     needed = [

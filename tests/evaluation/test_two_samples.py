@@ -25,7 +25,7 @@ def test_frechet_distance_of_known_gaussians():
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_frechet_distance_equals_the_matrix_root(seed):
     """Breaks for covariances that do not commute."""
     rng = np.random.default_rng(seed)

@@ -109,7 +109,7 @@ CELLS = st.one_of(NUMBERS, st.sampled_from(["", "NA", "nan", "-1", "inf", "1e40"
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"), max_size=6)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(TEXT, CELLS, CELLS), min_size=1, max_size=8))
 @example([("a", "1", "2"), ("", "1", "2")])
 def test_reader_equals_reference(tmp_path_factory, rows):
@@ -176,7 +176,6 @@ def test_any_other_text_is_no_barcode(text):
         parse_barcode(text, "f")
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e7, width=32), min_size=4, max_size=60))
 def test_log_values_are_refused_as_linear(values):
     """Breaks if log2(x + 1) of any matrix passes as a linear unit."""

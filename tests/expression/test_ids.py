@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aeflow.errors import DataError
@@ -106,7 +106,6 @@ def test_name_genes(tmp_path):
 
 
 @given(st.lists(st.sampled_from("ABCD"), min_size=1, max_size=12))
-@settings(deadline=None)
 def test_names_of_the_source(names):
     """Breaks if grouping loses a row, mixes up genes, or depends on their order."""
     ensembl = [f"ENSG{i:011d}" for i in range(len(names))]

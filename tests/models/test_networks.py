@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from aeflow.models.build import build
 from aeflow.models.parts import networks
 
 
@@ -105,3 +106,29 @@ def test_impossible_networks_are_refused(n_vars, network, message):
     for make in (networks.encoder, lambda n, hidden, k, network: networks.decoder(k, hidden, n, network=network)):
         with pytest.raises(ValueError, match=message):
             make(n_vars, (4,), 2, network=network)
+
+
+SEED = {"n_hidden": [400, 200, 100, 40, 20], "n_latent": 4, "bias": False, "dropout": 0.25, "likelihood": "gaussian"}
+
+
+@pytest.mark.parametrize(("architecture", "n_covariates"), [("vae.VAE", None), ("cvae.CVAE", 3)])
+def test_variational_models_take_what_the_autoencoder_takes(architecture, n_covariates):
+    """Breaks if width, bias or dropout of a variational model differ from what its configuration says."""
+    model = build(architecture, 50, SEED, n_covariates=n_covariates)
+    extra = n_covariates or 0
+    maps = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    widths = [(layer.in_features, layer.out_features) for layer in maps]
+    down = [(50 + extra, 400), (400, 200), (200, 100), (100, 40), (40, 20), (20, 8)]
+    up = [(4 + extra, 20), (20, 40), (40, 100), (100, 200), (200, 400), (400, 50)]
+    assert widths == down + up
+    assert all(layer.bias is None for layer in maps)
+    drops = [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    assert drops == [0.25] * 10  # after every hidden layer, never on latents or the output
+
+
+@pytest.mark.parametrize(("architecture", "n_covariates"), [("vae.VAE", None), ("cvae.CVAE", 3)])
+def test_a_decoder_of_its_own_has_no_mirrored_stages(architecture, n_covariates):
+    """Breaks if layers that do not undo each other are paired for pretraining or hidden-activation scores."""
+    model = build(architecture, 50, {"n_hidden": [30], "n_hidden_decoder": [20, 10], "n_latent": 4}, None, n_covariates)
+    assert [layer.out_features for layer in model.decoder.modules() if isinstance(layer, nn.Linear)] == [20, 10, 50]
+    assert model.stages() == []

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import HANG
 
 SRC = Path(__file__).parents[2] / "src"
 SNAKEFILE = """
@@ -28,7 +29,7 @@ def test_timers_do_not_pile_up(tmp_path, mended):
     """Breaks if Snakemake renames what is mended, or no longer needs it (unmended: a thread for every job)."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(src=str(SRC), mended=mended))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0 and len(list((tmp_path / "out").iterdir())) == 12, done.stderr
     n_threads = int(done.stderr.rsplit("threads", 1)[1])
     assert n_threads <= 4 if mended else n_threads > 8

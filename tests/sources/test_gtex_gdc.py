@@ -429,7 +429,7 @@ def test_both_in_other_units(tmp_path):
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_refused_by_name(tmp_path_factory, text):
     """Breaks if some text in place of a file ends in another error than DataError."""
     folder = tmp_path_factory.mktemp("any")

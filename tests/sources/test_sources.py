@@ -187,7 +187,7 @@ def idx(values: np.ndarray) -> bytes:
     return bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.booleans(), st.data())
 def test_idx_round_trip_and_damage(tmp_path_factory, n, rows, columns, zipped, data):
     """Breaks if an IDX file is read wrongly, or any change of its length goes unseen."""

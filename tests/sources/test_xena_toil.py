@@ -280,7 +280,7 @@ def test_gzip_faults(tmp_path):
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 4), st.booleans(), st.integers(1, 400), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_streaming_round_trip(tmp_path_factory, n_samples, n_genes, members, crlf, block, data):
     """Breaks if a value, gene or sample is lost or moved at the edge of a block, row group or gzip member."""
     folder = tmp_path_factory.mktemp("wide")

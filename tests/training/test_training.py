@@ -1,13 +1,14 @@
 """The training loop: resumption, stopping, weights of the loss parts, and its refusals."""
 
+import itertools
 import logging
 import multiprocessing
 import os
 import signal
-import time
 
 import pytest
 import torch
+from waiting import wait_until
 
 from aeflow.errors import ConfigError
 from aeflow.models.base import AbstractAutoencoder, Batch, Losses
@@ -21,13 +22,20 @@ def data(n=256, seed=0, n_vars=20):
     return torch.rand(n, 4, generator=generator) @ torch.rand(4, n_vars, generator=torch.Generator().manual_seed(9)) / 4
 
 
-def train(folder=None, epochs=8, fingerprint="same", weights=None, seconds=0.0, pause=0.0):
+def train(folder=None, epochs=8, fingerprint="same", weights=None, seconds=0.0, stop_at=None):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = build("vae.VAE", 20, {"n_hidden": [16], "n_latent": 3})
-    if pause:  # give a killer time between epochs
-        eval_ = model.eval
-        model.eval = lambda: (time.sleep(pause), eval_())[1]
+    if stop_at:  # waits for its killer at the end of that epoch
+        keep_going = model.eval
+        epochs_done = itertools.count(1)
+
+        def wait_for_the_killer():
+            if next(epochs_done) == stop_at:
+                signal.pause()
+            return keep_going()
+
+        model.eval = wait_for_the_killer
     settings = TrainingSettings(max_epochs=epochs, batch_size=50, warmup_epochs=2, checkpoint_seconds=seconds)
     checkpoint = Checkpoint(folder, fingerprint) if folder else None
     history, best = fit(model, data(), data(64, 1), settings, seed=3, checkpoint=checkpoint)
@@ -40,12 +48,10 @@ def test_killed_run_resumes_to_the_same_bytes(tmp_path, caplog):
     """Breaks if anything that decides the next step (optimiser, generator, best weights) is not in the checkpoint."""
     whole, best = train(weights=tmp_path / "whole.safetensors")
     child = multiprocessing.get_context("spawn").Process(
-        target=train, kwargs={"folder": tmp_path / "state", "weights": tmp_path / "x.safetensors", "pause": 0.3}
+        target=train, kwargs={"folder": tmp_path / "state", "weights": tmp_path / "x.safetensors", "stop_at": 5}
     )
     child.start()
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "state").glob("epoch00000[3-9]")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: list((tmp_path / "state").glob("epoch000004")), child)
     os.kill(child.pid, signal.SIGKILL)
     child.join()
     assert not (tmp_path / "x.safetensors").exists()
@@ -211,3 +217,12 @@ def test_models_without_layers_refuse_pretraining():
             TrainingSettings(pretrain_epochs=1),
             seed=0,
         )
+
+
+def test_the_total_loss_stands_beside_its_parts():
+    """Breaks if history holds the parts alone, or a total that is not what was optimised."""
+    history, _ = train(epochs=5)
+    total = history["train_reconstruction"] + history["penalty_weight"] * history["train_penalty"]
+    assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-12)
+    assert (history["penalty_weight"].iloc[0], history["penalty_weight"].iloc[-1]) == (pytest.approx(1 / 3), 1.0)
+    assert history["val_loss"].to_numpy() == pytest.approx(history["val_reconstruction"] + history["val_penalty"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
+from waiting import HANG
 
 from snakemake_logger_plugin_aeflow import LogHandler, shorten
 from snakemake_logger_plugin_aeflow.progress import Progress, duration, job_label, rough_duration
@@ -67,7 +68,7 @@ def command(*arguments: str) -> list[str]:
 def to_a_pipe(folder: Path, *arguments: str, attached: bool = True, **variables: str) -> subprocess.CompletedProcess:
     (folder / "Snakefile").write_text(ATTACH * attached + RULES)
     return subprocess.run(
-        command(*arguments), cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=300
+        command(*arguments), cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=HANG
     )
 
 
@@ -250,7 +251,7 @@ def on_a_terminal(tmp_path_factory) -> str:
         if error.errno != errno.EIO:  # Linux' way to say that the last writer has gone
             raise
     os.close(master)
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=HANG) == 1
     return written.decode()
 
 

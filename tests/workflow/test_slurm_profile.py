@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from waiting import HANG
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "sacct")
@@ -73,7 +74,7 @@ def cluster(tmp_path_factory):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=HANG,
     )
     lines = (state / "submits.jsonl").read_text().splitlines() if (state / "submits.jsonl").exists() else []
     return done, [json.loads(line) for line in lines], folder

@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from waiting import HANG, wait_until
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
@@ -56,7 +56,7 @@ class Checkout:
 
     def run(self, *arguments: str, overlay: dict | None = None, ok: bool = True) -> str:
         process = self.start(*arguments, overlay=overlay)
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=HANG)
         assert (process.returncode == 0) == ok, output[-6000:]
         return output
 
@@ -230,7 +230,7 @@ def test_progress_is_in_the_log(checkout):
 
 
 TRAIN = "results/runs/simulated/normal/ae/seed0/model.safetensors"
-LONG = {"training": {"max_epochs": 400, "patience": 400, "checkpoint_seconds": 0, "learning_rate": 1e-5}}
+LONG = {"training": {"max_epochs": 1000, "patience": 1000, "checkpoint_seconds": 0, "learning_rate": 1e-5}}
 
 
 def test_a_killed_training_resumes_to_the_same_bytes(checkout):
@@ -243,11 +243,9 @@ def test_a_killed_training_resumes_to_the_same_bytes(checkout):
             (folder / file).unlink(missing_ok=True)
         if whole:
             process = checkout.start(TRAIN, overlay=LONG)
-            deadline = time.monotonic() + 120
-            while not list(state.glob("epoch00001*")) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until(lambda: list(state.glob("epoch00001*")), process)
             os.kill(training_pid(checkout.folder), signal.SIGKILL)
-            process.communicate(timeout=100)
+            process.communicate(timeout=HANG)
             assert process.returncode != 0
             assert not weights.exists()
             assert list(state.glob("epoch*"))

@@ -39,9 +39,12 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         *,
         n_covariates: int,
         n_hidden: Sequence[int] = (256,),
+        n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
         network: str = "mlp",
         activation: str = "relu",
+        bias: bool = True,
+        dropout: float = 0.0,
         likelihood: str = "bernoulli",
     ):
         super().__init__()
@@ -49,11 +52,13 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         self.n_latent, self.likelihood, self.early = n_latent, likelihood, network == "mlp"
         self.outcome = "binary" if likelihood == "bernoulli" else "continuous"
         n_in = n_vars + n_covariates if self.early else n_vars
-        blocks, width = networks.trunk(n_in, n_hidden, network=network, activation=activation)
+        self.mirrored = n_hidden_decoder is None
+        back = list(reversed(n_hidden)) if n_hidden_decoder is None else n_hidden_decoder
+        shared = {"network": network, "activation": activation, "bias": bias, "dropout": dropout}
+        blocks, width = networks.trunk(n_in, n_hidden, **shared)
         self.trunk = nn.Sequential(*blocks)
-        self.posterior = networks.head(width if self.early else width + n_covariates, 2 * n_latent, None)
-        back = list(reversed(n_hidden))
-        self.decoder = networks.decoder(n_latent + n_covariates, back, n_vars, network=network, activation=activation)
+        self.posterior = networks.head(width if self.early else width + n_covariates, 2 * n_latent, None, bias=bias)
+        self.decoder = networks.decoder(n_latent + n_covariates, back, n_vars, **shared)
         self.logvar = nn.Parameter(torch.zeros(n_vars)) if likelihood == "gaussian" else None
 
     def check_support(self, x: Tensor) -> None:
@@ -61,7 +66,8 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
             check_unit_interval("cvae", x)
 
     def stages(self) -> list[tuple[nn.Module, nn.Module]]:
-        return list(zip(self.trunk, reversed(self.decoder), strict=False))  # all but the posterior's
+        # all but the posterior's
+        return list(zip(self.trunk, reversed(self.decoder), strict=False)) if self.mirrored else []
 
     def stage_input(self, batch: Batch) -> Tensor:
         return torch.cat([batch.x, batch.covariates], 1) if self.early else batch.x

@@ -36,7 +36,7 @@ from aeflow.models.parts.losses import check_unit_interval, gaussian_nll, kl_sta
 class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
     """Reconstruction plus penalty is the negative bound; of "iwae" the bound is all reconstruction.
 
-    variance : of the Gaussian likelihood, in squared units of x; None learns it.
+    variance : of the Gaussian likelihood, in squared units of x; None learns it. n_hidden_decoder : None mirrors n_hidden.
     n_draws : posterior draws per observation, L of "elbo" or K of "iwae".
     binarise : draw x ~ Bernoulli(x) anew for every batch and every likelihood (dynamic binarisation).
     """
@@ -46,9 +46,12 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         n_vars: int,
         *,
         n_hidden: Sequence[int] = (256,),
+        n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
         network: str = "mlp",
         activation: str = "relu",
+        bias: bool = True,
+        dropout: float = 0.0,
         likelihood: str = "bernoulli",
         variance: float | None = None,
         objective: str = "elbo",
@@ -68,11 +71,13 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         self.n_latent, self.likelihood, self.objective, self.gradient = n_latent, likelihood, objective, gradient
         self.n_draws, self.free_bits, self.binarise = n_draws, free_bits, binarise
         self.outcome = "binary" if likelihood == "bernoulli" else "continuous"
-        blocks, width = networks.trunk(n_vars, n_hidden, network=network, activation=activation)
-        self.trunk, self.posterior = nn.Sequential(*blocks), networks.head(width, 2 * n_latent, None)
-        self.decoder = networks.decoder(
-            n_latent, list(reversed(n_hidden)), n_vars, network=network, activation=activation
-        )
+        self.mirrored = n_hidden_decoder is None
+        back = list(reversed(n_hidden)) if n_hidden_decoder is None else n_hidden_decoder
+        shared = {"network": network, "activation": activation, "bias": bias, "dropout": dropout}
+        blocks, width = networks.trunk(n_vars, n_hidden, **shared)
+        self.trunk = nn.Sequential(*blocks)
+        self.posterior = networks.head(width, 2 * n_latent, None, bias=bias)
+        self.decoder = networks.decoder(n_latent, back, n_vars, **shared)
         fixed = None if likelihood == "bernoulli" or variance is None else torch.full((n_vars,), math.log(variance))
         if likelihood == "gaussian" and variance is None:
             self.logvar = nn.Parameter(torch.zeros(n_vars))
@@ -84,7 +89,7 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
             check_unit_interval("vae", x)
 
     def stages(self) -> list[tuple[nn.Module, nn.Module]]:
-        return list(zip(self.trunk, reversed(self.decoder), strict=False))  # all but the posterior's
+        return list(zip(self.trunk, reversed(self.decoder), strict=False)) if self.mirrored else []  # no posterior
 
     def qz(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu, logvar (B, L) of the posterior."""

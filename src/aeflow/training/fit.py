@@ -21,6 +21,7 @@ HISTORY = (
     "epoch",
     "train_reconstruction",
     "train_penalty",
+    "train_loss",
     "val_reconstruction",
     "val_penalty",
     "val_loss",
@@ -93,7 +94,8 @@ def fit(
 
     Returns
     -------
-    history : one row per epoch, losses as means over rows, in nats or squared units.
+    history : one row per epoch, losses as means over rows, in nats or squared units: the two parts and their total,
+        reconstruction + penalty_weight * penalty in training, with weight beta on validation rows.
     best_epoch : 1-based; 0 for a closed form.
 
     Raises
@@ -174,7 +176,7 @@ def _closed_form_row(model, train, val, seed, settings) -> dict[str, float]:
     (x, c), (x_val, c_val) = train, val
     train = evaluate(model, x, seed, beta=settings.beta, covariates=c)
     row = {"epoch": 0, "train_reconstruction": train["val_reconstruction"], "train_penalty": train["val_penalty"]}
-    row |= {"penalty_weight": settings.beta, "learning_rate": 0.0}
+    row |= {"train_loss": train["val_loss"], "penalty_weight": settings.beta, "learning_rate": 0.0}
     return row | evaluate(model, x_val, seed, beta=settings.beta, covariates=c_val)
 
 
@@ -252,6 +254,7 @@ class _Run:
             "epoch": epoch,
             "train_reconstruction": reconstruction,
             "train_penalty": penalty,
+            "train_loss": reconstruction + weight * penalty,
             "penalty_weight": weight,
             "learning_rate": rate,
         }

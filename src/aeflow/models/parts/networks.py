@@ -33,11 +33,11 @@ def trunk(
         return blocks, sizes[-1]
     sides, channels = _sides(n_vars, len(n_hidden)), [1, *n_hidden]
     blocks = []
-    for i, (a, b) in enumerate(itertools.pairwise(channels)):
+    before = [nn.Unflatten(1, (1, sides[0], sides[0]))]
+    for a, b in itertools.pairwise(channels):
         convolution = nn.Conv2d(a, b, KERNEL, STRIDE, PADDING, bias=bias)
-        blocks.append(
-            _block(convolution, activation, dropout, before=[nn.Unflatten(1, (1, sides[0], sides[0]))] * (not i))
-        )
+        blocks.append(_block(convolution, activation, dropout, before=before))
+        before = []  # the first block alone makes images of rows
     return blocks, channels[-1] * sides[-1] ** 2
 
 
@@ -89,10 +89,10 @@ def decoder(
         # a side of 2n and one of 2n - 1 both halve to n: the extra pixel tells them apart on the way back
         extra = sides[i + 1] - (2 * sides[i] - 1)
         convolution = nn.ConvTranspose2d(a, b, KERNEL, STRIDE, PADDING, output_padding=extra, bias=bias)
-        last = i == len(channels) - 2
-        blocks.append(
-            _block(convolution, None if last else activation, dropout * (not last), after=[nn.Flatten()] * last)
-        )
+        if i < len(channels) - 2:
+            blocks.append(_block(convolution, activation, dropout))
+        else:
+            blocks.append(_block(convolution, None, 0.0, after=[nn.Flatten()]))
     return nn.Sequential(*blocks)
 
 
@@ -136,5 +136,9 @@ def _dense(n_in: int, n_out: int, activation: str, *, bias: bool, dropout: float
 def _block(layer: nn.Module, activation: str | None, dropout: float, before=(), after=()) -> nn.Sequential:
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         _xavier(layer)
-    middle = [layer, *([new_activation(activation)] if activation else []), *([nn.Dropout(dropout)] if dropout else [])]
+    middle = [layer]
+    if activation:
+        middle.append(new_activation(activation))
+    if dropout:
+        middle.append(nn.Dropout(dropout))
     return nn.Sequential(*before, *middle, *after)
