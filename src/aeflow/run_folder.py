@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from aeflow.table import Table, read_table
-from aeflow.views import some_rows_of
+from aeflow.dataset.dataset import data_hash as data_hash
+from aeflow.dataset.dataset import read_view as read_view
+from aeflow.dataset.dataset import unscaled as unscaled
+from aeflow.table import Table
 
 if TYPE_CHECKING:
     import torch
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
 
     from aeflow.models.base import AbstractAutoencoder, Batch
     from aeflow.training.choose import Fitted
-
-
-def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, list]) -> Table:
-    """Return the rows of one split that `view` allows; DataError if none is left."""
-    table = read_table(X, obs, var)
-    rows = some_rows_of(table.obs, view, f"view on {X}")
-    return table if rows.all() else table.select(rows=rows)
 
 
 def permuted(table: Table, seed: int) -> Table:
@@ -107,14 +102,6 @@ def export_frames(
     return frames
 
 
-def data_hash(table: Table) -> str:
-    """Return sha256 over a table's values and ids: equal data, equal hash, on every machine."""
-    digest = hashlib.sha256(np.ascontiguousarray(table.X, dtype="<f4").tobytes())
-    for ids in (table.obs["sample_id"], table.var["var_id"]):
-        digest.update("\n".join(ids.astype(str)).encode())
-    return digest.hexdigest()
-
-
 def fingerprint(code: Iterable[str], **decides: Any) -> str:
     """Return sha256 over source files and every named thing that decides a result."""
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
@@ -166,11 +153,6 @@ def latent_frame(sample_ids: pd.Series, split: pd.Series, z: np.ndarray) -> pd.D
     frame.insert(0, "split", split.to_numpy())
     frame.insert(0, "sample_id", sample_ids.to_numpy())
     return frame
-
-
-def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
-    """Return X (n, n_vars) with the dataset's centring and scaling undone, float32."""
-    return (X * var["scale"].to_numpy() + var["centre"].to_numpy()).astype(np.float32)
 
 
 def read_draws(frame: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -99,6 +99,37 @@ class Table:
             var, X = var.iloc[_index(columns)].reset_index(drop=True), X[:, columns]
         return Table(np.ascontiguousarray(X), obs, var, self.unit)
 
+    @classmethod
+    def read(cls, X: str | Path, obs: str | Path | pd.DataFrame, var: str | Path | pd.DataFrame) -> Table:
+        """Read and check a table; `obs` may hold more rows than X, and in another order (``sample_id`` aligns them).
+
+        Parameters
+        ----------
+        X : path of the values.
+        obs, var : paths of the annotations, or the frames where they are read already.
+
+        Raises
+        ------
+        DataError : a sample of X that `obs` lacks, columns that are not those of `var`, and what `check` finds.
+        """
+        obs_name = "obs" if isinstance(obs, pd.DataFrame) else obs
+        var_name = "var" if isinstance(var, pd.DataFrame) else var
+        raw = pq.read_table(X)
+        unit = (raw.schema.metadata or {}).get(b"unit", b"").decode()
+        sample_ids = raw.column("sample_id").to_pandas()
+        values = np.empty((raw.num_rows, raw.num_columns - 1), dtype=np.float32)
+        for j, column in enumerate(raw.columns[1:]):
+            values[:, j] = column.to_numpy()
+        obs = obs if isinstance(obs, pd.DataFrame) else pd.read_parquet(obs)
+        obs = obs.set_index("sample_id", drop=False)
+        missing = sample_ids[~sample_ids.isin(obs.index)]
+        if len(missing):
+            raise DataError(f"{X}: sample {missing.iloc[0]!r} is not in {obs_name}")
+        var = var if isinstance(var, pd.DataFrame) else pd.read_parquet(var)
+        if list(var["var_id"].astype(str)) != raw.column_names[1:]:
+            raise DataError(f"{X}: its columns are not the variables of {var_name}")
+        return cls(values, obs.loc[sample_ids].reset_index(drop=True), var, unit).check(str(X))
+
     def write(self, X_path: str | Path, obs_path: str | Path | None = None, var_path: str | Path | None = None) -> None:
         """Check, then write X and, where paths are given, obs and var; each file appears whole or not at all."""
         self.check(str(X_path))
@@ -120,19 +151,5 @@ def _index(selector: np.ndarray) -> np.ndarray:
 
 
 def read_table(X_path: str | Path, obs_path: str | Path, var_path: str | Path) -> Table:
-    """Read and check a table; `obs` may hold more rows than X (they are aligned by ``sample_id``)."""
-    raw = pq.read_table(X_path)
-    unit = (raw.schema.metadata or {}).get(b"unit", b"").decode()
-    sample_ids = raw.column("sample_id").to_pandas()
-    X = np.empty((raw.num_rows, raw.num_columns - 1), dtype=np.float32)
-    for j, column in enumerate(raw.columns[1:]):
-        X[:, j] = column.to_numpy()
-    obs = pd.read_parquet(obs_path).set_index("sample_id", drop=False)
-    missing = sample_ids[~sample_ids.isin(obs.index)]
-    if len(missing):
-        raise DataError(f"{X_path}: sample {missing.iloc[0]!r} is not in {obs_path}")
-    var = pd.read_parquet(var_path)
-    if list(var["var_id"].astype(str)) != raw.column_names[1:]:
-        raise DataError(f"{X_path}: its columns are not the variables of {var_path}")
-    table = Table(X, obs.loc[sample_ids].reset_index(drop=True), var, unit)
-    return table.check(str(X_path))
+    """Same as `Table.read`."""
+    return Table.read(X_path, obs_path, var_path)

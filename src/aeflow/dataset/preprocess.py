@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from aeflow.correction import Correction, correction_class, fit_correction
+from aeflow.dataset import SPLITS
 from aeflow.errors import ConfigError, DataError
 from aeflow.table import Table
 from aeflow.views import some_rows_of
 
-SPLITS = ("train", "val", "test")
 LOG_UNITS = {"counts": "log2_counts1", "tpm": "log2_tpm1", "fpkm": "log2_fpkm1"}
 
 
