@@ -10,7 +10,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from aeflow.dataset.preprocess import normalise
+from aeflow.dataset.steps import normalise
 from aeflow.errors import ConfigError
 from aeflow.expression.genes import read_gmt
 from aeflow.sources import rnaseqdb, simulated

@@ -10,6 +10,7 @@ sys.path.insert(0, SRC)
 # jobs import aeflow, too; the shell may forbid bytecode, which costs every job seconds of compilation
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
+from aeflow.dataset import dataset_files
 from aeflow.plan import config as aeflow_config
 from aeflow.plan import cells as grid
 from aeflow.plan.source_code import code_files, constant
@@ -82,6 +83,13 @@ def gene_set_file(name):
 
 def model_gene_sets(wildcards):
     return gene_set_file(config["models"][wildcards.model].get("gene_sets"))
+
+
+def cohort_of(wildcards):
+    """Files of the cohort that a dataset is made from."""
+    folder = f"results/cohorts/{config['datasets'][wildcards.dataset]['cohort']}"
+    values = {name: f"{folder}/{name}.parquet" for name in ("X", "obs", "var")}
+    return values | {"quality": f"{folder}/quality.json"}
 
 
 def fit_filter(dataset):

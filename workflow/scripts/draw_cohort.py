@@ -1,18 +1,18 @@
 """Draw the training rows of a dataset on their principal components."""
 
+from pathlib import Path
+
 from aeflow.job import start_job
 
 start_job(snakemake)
 
-from aeflow.files import read_json
+from aeflow.dataset.dataset import Dataset
 from aeflow.plots.cohort import cohort_pca
 from aeflow.plots.style import save
-from aeflow.run_folder import unscaled
-from aeflow.table import read_table
 
-inputs, name = snakemake.input, snakemake.wildcards.dataset
-table, facts = read_table(inputs.X_train, inputs.obs, inputs.var), read_json(inputs.dataset)
-X = unscaled(table.X, table.var)
-title = f"Training rows of {name}"
-figure = cohort_pca(X, table.obs, unit=facts["unit_before_scale"], origin=facts["origin"], title=title)
+dataset = Dataset.open(Path(snakemake.input.dataset).parent)
+train = dataset.rows("train")
+X = dataset.unscaled(train.X)
+title = f"Training rows of {dataset.name}"
+figure = cohort_pca(X, train.obs, unit=dataset.unit_before_scale, origin=dataset.origin, title=title)
 save(figure, snakemake.output[0])

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from aeflow.dataset import FILES, SPLITS
+from aeflow.dataset.steps import scaled
 from aeflow.errors import DataError
 from aeflow.files import read_json
 from aeflow.table import Table
 from aeflow.views import some_rows_of
+
+if TYPE_CHECKING:
+    from aeflow.dataset.transform import Transform
 
 
 @dataclass(frozen=True)
@@ -91,23 +97,25 @@ class Dataset:
             self._tables[split] = Table.read(self.folder / FILES[f"X_{split}"], self.obs, self.var)
         return self._tables[split]
 
+    @cached_property
+    def transform(self) -> Transform:
+        """The fitted steps, which bring raw rows, of this cohort or new ones, into the form of `rows`."""
+        from aeflow.dataset.transform import Transform  # here, because few jobs ask for it
+
+        return Transform.load(self.folder)
+
     def unscaled(self, X: np.ndarray) -> np.ndarray:
         """Return X (n, n_vars) in `unit_before_scale`, float32."""
         return unscaled(X, self.var)
 
     def scaled(self, X: np.ndarray) -> np.ndarray:
         """Return X (n, n_vars), given in `unit_before_scale`, with the dataset's centre and scale, float32."""
-        return scaled(X, self.var)
+        return scaled(X, self.var["centre"].to_numpy(), self.var["scale"].to_numpy())
 
 
 def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
     """Return X (n, n_vars) with the dataset's centring and scaling undone, float32."""
     return (X * var["scale"].to_numpy() + var["centre"].to_numpy()).astype(np.float32)
-
-
-def scaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
-    """Return X (n, n_vars) centred and scaled as the dataset is, float32: the inverse of `unscaled`."""
-    return ((X - var["centre"].to_numpy()) / var["scale"].to_numpy()).astype(np.float32)
 
 
 def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, Sequence]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aeflow.dataset.preprocess import fit_scale
+from aeflow.dataset.steps import fit_scale
 
 N_TREES = 300
 N_NEIGHBOURS = 5

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from aeflow.dataset.preprocess import fit_selection
+from aeflow.dataset.steps import fit_selection
 from aeflow.errors import DataError
 from aeflow.evaluation.probes.classifiers import FoldData, measure
 
