@@ -3,8 +3,8 @@
 Steps run in this order; those marked * are fitted, on the rows that fitting may see, and applied to every row.
 
     align       variables in the order of the cohort, by var_id
-    binarise    values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew: dynamic)
     round       to whole counts
+    binarise    values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew: dynamic)
     normalise   per observation: none | cpm | upper_quartile; over all variables of the cohort
     log2p1      log2(x + 1)
     select *    variables of largest median absolute deviation
