@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from aeflow.dataset.batch import as_batch
-from aeflow.dataset.covariates import fit_codes, n_covariates
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.dataset.dataset import Dataset
 from aeflow.evaluation.document import every_declaration
 from aeflow.evaluation.metric import Interval, Metric, measured
@@ -94,7 +94,7 @@ def train_run(
     """Train a model on a view of a dataset and write its run folder, as the rule does."""
     train = dataset.rows("train", view)
     val = dataset.rows("val", view)
-    codes = fit_codes(train.obs, condition_on)
+    codes = CovariateCodes.fit(train.obs, condition_on)
     settings = TrainingSettings(max_epochs=epochs, batch_size=50)
     run = {
         "dataset": dataset.name,
@@ -106,7 +106,7 @@ def train_run(
         "view_filter": dict(view),
         "covariates": codes,
         "permuted": False,
-        "n_covariates": n_covariates(codes),
+        "n_covariates": codes.n_covariates,
     }
     mask = None
     if gene_sets:
@@ -142,7 +142,7 @@ def specification(**values: Any) -> Specification:
         "hyperparameters": {"n_latent": 8, "n_hidden": [64]},
         "training": {"batch_size": 32, "beta": 1.0},
         "view_filter": NORMAL,
-        "covariates": {},
+        "covariates": CovariateCodes({}),
         "permuted": False,
         "n_covariates": None,
         "choice": {},

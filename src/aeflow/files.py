@@ -49,12 +49,6 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text())
 
 
-def dataset_files(folder: str) -> dict[str, str]:
-    """Return the files of results/datasets/{dataset} that runs read, name -> path."""
-    names = ("X_train.parquet", "X_val.parquet", "X_test.parquet", "obs.parquet", "var.parquet", "dataset.json")
-    return {name.split(".")[0]: f"{folder}/{name}" for name in names}
-
-
 def run_files(folder: str) -> dict[str, str]:
     """Return the files of a trained run, name -> path."""
     names = {"weights": "model.safetensors", "model": "model.json", "history": "history.parquet"}

@@ -12,6 +12,7 @@ from tiny import NORMAL, one, specification
 from aeflow.comparison.leaderboard import COLUMNS, Leaderboard, Verdicts, read_board
 from aeflow.comparison.paired import donor_intervals
 from aeflow.comparison.shown import headline_rows, pictured_rows
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.errors import DataError
 from aeflow.evaluation.metric import Interval, metric_frame
 from aeflow.files import write_frame
@@ -23,9 +24,13 @@ BETTER, NOT_BETTER, NO_VERDICT = "better than PCA", "not better than PCA", "no v
 
 def runs_of(by_model, metric=AUROC, *, origin="simulated", batch=False, covariates=None):
     """Return a run per model and seed, its metrics the one named, of {model: values by seed}."""
+
+    def codes_of(model):
+        return CovariateCodes.from_json((covariates or {}).get(model, {}))
+
     return [
         (
-            specification(model=model, seed=seed, origin=origin, covariates=(covariates or {}).get(model, {})),
+            specification(model=model, seed=seed, origin=origin, covariates=codes_of(model)),
             [one(metric, value, batch=batch)],
         )
         for model, values in by_model.items()

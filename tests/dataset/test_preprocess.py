@@ -5,13 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aeflow.correction import METHODS
-from aeflow.dataset.split import check_split, split_by_group, split_rows
-from aeflow.dataset.steps import fit_selection, normalise
-from aeflow.dataset.transform import Transform
+from aeflow.dataset.preprocess import preprocess
 from aeflow.errors import ConfigError, DataError
 from aeflow.table import Table
 
@@ -29,15 +25,6 @@ OPTIONS = {
 NORMAL = {"condition": ["normal"]}
 
 
-def preprocess(table: Table, options: dict, fit_on: dict, seed: int):
-    """The rows of a dataset as rule preprocess makes them, what is in transform.json, and the correction."""
-    split = split_rows(table.obs, options["split"], seed)
-    check_split(split)
-    transform, rows = Transform.fit_apply(table, split, options, fit_on, seed)
-    rows.obs = rows.obs.assign(split=split)
-    return rows, transform.as_json(), transform.correction
-
-
 def cohort(n_donors=60, n_vars=40, seed=0) -> Table:
     """Counts of donors with one or two samples; some TCGA donors give a normal and a tumour."""
     rng = np.random.default_rng(seed)
@@ -53,31 +40,10 @@ def cohort(n_donors=60, n_vars=40, seed=0) -> Table:
     return Table(X, obs, pd.DataFrame({"var_id": [f"g{j}" for j in range(n_vars)]}), "counts")
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=30, max_size=200), st.integers(0, 99))
-def test_split_properties(rows, seed):
-    """Breaks if a donor is divided, a split is far from its share, or the seed does not decide."""
-    groups, strata = pd.Series([r[0] for r in rows]), pd.Series([r[1] for r in rows])
-    split = split_by_group(groups, strata, FRACTIONS, seed)
-    assert pd.Series(split).groupby(groups).nunique().max() == 1
-    largest = groups.value_counts().max()
-    for name, fraction in FRACTIONS.items():
-        assert abs((split == name).sum() - fraction * len(rows)) <= 2 * largest
-    assert np.array_equal(split, split_by_group(groups, strata, FRACTIONS, seed))
-
-
-def test_split_is_stratified():
-    """Breaks if a rare stratum can end up in one split alone."""
-    strata = pd.Series(["common"] * 180 + ["rare"] * 20)
-    for seed in range(20):
-        split = split_by_group(pd.Series(range(200)), strata, FRACTIONS, seed)
-        assert abs((split[180:] == "test").sum() - 5) <= 1
-
-
-def test_fractions_must_sum_to_one():
-    """Breaks if rows are silently left without a split."""
-    with pytest.raises(ConfigError, match="sum to 1"):
-        split_by_group(pd.Series([1, 2]), pd.Series(list("aa")), {"train": 0.5, "val": 0.1, "test": 0.1}, 0)
+def preprocessed(table: Table, options: dict, fit_on: dict, seed: int):
+    """The whole table after all steps, what transform.json says, and the correction."""
+    out, transform = preprocess(table, options, fit_on, seed)
+    return out, transform.to_json(), transform.correction
 
 
 def fitted_files(table: Table, state: dict) -> str:
@@ -89,11 +55,11 @@ def fitted_files(table: Table, state: dict) -> str:
 def test_leak_test_rows_change_nothing_fitted():
     """Breaks if any fitted step, or the split, sees the values of a test row."""
     before = cohort()
-    table, state, _ = preprocess(before, OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocessed(before, OPTIONS, NORMAL, seed=0)
     changed = cohort()
     rows = table.obs["split"].to_numpy() == "test"
     changed.X[rows] = changed.X[rows] * 100 + 7
-    again, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    again, state_again, _ = preprocessed(changed, OPTIONS, NORMAL, seed=0)
     assert fitted_files(again, state_again) == fitted_files(table, state)
     assert not np.array_equal(again.X[rows], table.X[rows])
 
@@ -119,7 +85,7 @@ def corrected(method: str, changed_rows=None):
     if changed_rows is not None:
         table.X[changed_rows] = table.X[changed_rows] * 100 + 7
     options = OPTIONS | {"correct": {"method": method, "options": CORRECTIONS.get(method, {})}}
-    out, state, correction = preprocess(table, options, NORMAL, seed=0)
+    out, state, correction = preprocessed(table, options, NORMAL, seed=0)
     arrays = b"".join(key.encode() + value.tobytes() for key, value in sorted(correction.state().items()))
     return out, state, arrays
 
@@ -153,65 +119,30 @@ def test_the_published_correction_does_leak():
 def test_leak_rows_outside_fit_on_change_nothing_fitted(which):
     """Breaks if validation rows, or tumours under fit_on: normal, shape the selection or the scale."""
     before = cohort()
-    table, state, _ = preprocess(before, OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocessed(before, OPTIONS, NORMAL, seed=0)
     rows = (table.obs["split"] == "val" if which == "val" else table.obs["condition"] == "tumour").to_numpy()
     changed = cohort()
     changed.X[rows] = changed.X[rows] * 100 + 7
-    _, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    _, state_again, _ = preprocessed(changed, OPTIONS, NORMAL, seed=0)
     assert state_again == state
 
 
 def test_training_rows_do_change_what_is_fitted():
     """Breaks if the leak tests above pass because nothing is fitted at all."""
-    table, state, _ = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
+    table, state, _ = preprocessed(cohort(), OPTIONS, NORMAL, seed=0)
     changed = cohort()
     changed.X[(table.obs["split"] == "train").to_numpy()] += np.arange(40, dtype=np.float32)
-    _, state_again, _ = preprocess(changed, OPTIONS, NORMAL, seed=0)
+    _, state_again, _ = preprocessed(changed, OPTIONS, NORMAL, seed=0)
     assert state_again["centre"] != state["centre"]
 
 
 def test_training_normals_are_standardised():
     """Breaks if centre and scale come from other rows than the ones they are fitted on."""
-    table, _, _ = preprocess(cohort(), OPTIONS, NORMAL, seed=0)
+    table, _, _ = preprocessed(cohort(), OPTIONS, NORMAL, seed=0)
     rows = ((table.obs["split"] == "train") & (table.obs["condition"] == "normal")).to_numpy()
     assert np.allclose(table.X[rows].mean(0), 0, atol=1e-5)
     assert np.allclose(table.X[rows].std(0), 1, atol=1e-5)
     assert table.unit == "standardised"
-
-
-def test_selection_takes_the_largest_mad():
-    """Breaks if genes are ranked by variance, which one outlier decides, or a constant gene is chosen."""
-    X = np.zeros((11, 4), dtype=np.float32)
-    X[:, 0] = np.arange(11)  # MAD 3
-    X[0, 1] = 1000.0  # MAD 0, largest variance
-    X[:, 2] = np.arange(11) * 2  # MAD 6; column 3 is constant
-    assert fit_selection(X, 1).tolist() == [2]
-    assert fit_selection(X, 2).tolist() == [0, 2]
-    assert fit_selection(X, 4).tolist() == [0, 1, 2]
-
-
-def test_normalise_by_hand():
-    """Breaks if zeros enter the upper quartile or the target is not 1000."""
-    X = np.array([[0, 0, 1, 2, 3, 4, 5]], dtype=np.float32)
-    assert np.allclose(normalise(X, "upper_quartile"), X / 4 * 1000)
-    assert np.allclose(normalise(X, "cpm").sum(1), 1e6)
-    assert np.array_equal(normalise(X, "none"), X)
-
-
-@given(st.integers(0, 2**31 - 1))
-def test_normalise_removes_depth(seed):
-    """Breaks if a sample's sequencing depth survives."""
-    rng = np.random.default_rng(seed)
-    X = rng.gamma(1.0, 100.0, size=(3, 20)).astype(np.float32) + 1
-    depth = rng.uniform(0.5, 20, size=(3, 1)).astype(np.float32)
-    for method in ("cpm", "upper_quartile"):
-        assert np.allclose(normalise(X * depth, method), normalise(X, method), rtol=1e-3)
-
-
-def test_empty_sample_is_refused():
-    """Breaks if a sample without counts becomes NaN."""
-    with pytest.raises(DataError, match="row 1 has no value above zero"):
-        normalise(np.array([[1, 2], [0, 0]], dtype=np.float32), "cpm")
 
 
 def test_official_split_keeps_the_published_test_set():
@@ -222,7 +153,7 @@ def test_official_split_keeps_the_published_test_set():
     table.X[::2] = 0
     split = {"by": "official", "fractions": {"val": 0.1}, "stratify": ["digit"]}
     options = OPTIONS | {"split": split, "normalise": "none", "log2p1": False, "n_top_vars": None, "scale": "none"}
-    out, _, _ = preprocess(table, options, {}, seed=0)
+    out, _, _ = preprocessed(table, options, {}, seed=0)
     assert (out.obs["split"][80:] == "test").all()
     assert (out.obs["split"][:80] == "val").sum() == 8
 

@@ -7,6 +7,7 @@ import torch
 from tiny import train_run, values_of, write_dataset
 
 from aeflow.dataset.batch import as_batch, concatenated
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.errors import DataError
 from aeflow.evaluation.assessment import Assessment, Companions
 from aeflow.evaluation.generation.draw_table import draw_frame, given_rows, read_draws
@@ -142,9 +143,9 @@ def test_conditional_draws_have_their_row_beside_them():
 def test_rare_classes_are_given_as_often():
     """Breaks if conditional draws repeat the frequencies of training rows."""
     obs = pd.DataFrame({"tissue": ["a"] * 95 + ["b"] * 5})
-    rows = given_rows(obs, {"tissue": {"levels": ["a", "b"]}}, 100, 0)
+    rows = given_rows(obs, CovariateCodes.fit(obs, ["tissue"]), 100, 0)
     assert (obs["tissue"].iloc[rows] == "b").sum() == 50
-    assert len(set(given_rows(obs, {}, 100, 0).tolist())) > 30
+    assert len(set(given_rows(obs, CovariateCodes({}), 100, 0).tolist())) > 30
 
 
 def test_draws_survive_their_file():
@@ -162,7 +163,7 @@ def table(n: int, seed: int) -> Table:
     return Table(x, obs, var, "standardised")
 
 
-CODES = {"tissue": {"levels": ["t0", "t1", "t2"]}}
+CODES = CovariateCodes.from_json({"tissue": {"levels": ["t0", "t1", "t2"]}})
 GENERATE = {"n_draws": 200, "noise": False, "gmm": 3, "judge": "tissue"}
 
 
@@ -241,7 +242,7 @@ def test_batches_carry_covariates():
     rows = table(10, 1)
     batch = as_batch(rows, CODES, torch.device("cpu"))
     assert [f"t{i}" for i in batch.covariates.argmax(1).tolist()] == rows.obs["tissue"].tolist()
-    assert as_batch(rows, {}, torch.device("cpu")).covariates is None
+    assert as_batch(rows, CovariateCodes({}), torch.device("cpu")).covariates is None
     both = concatenated(batch, as_batch(rows.select(rows=np.array([3, 4])), CODES, torch.device("cpu")))
     assert torch.equal(both.x[10:], batch.x[3:5]) and torch.equal(both.covariates[10:], batch.covariates[3:5])
 

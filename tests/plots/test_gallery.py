@@ -17,7 +17,7 @@ import yaml
 from matplotlib.text import Text
 from safetensors.torch import save_file
 
-from aeflow.dataset.covariates import fit_codes
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.errors import ConfigError, DataError
 from aeflow.files import write_frame, write_json
 from aeflow.models.base import Batch
@@ -67,7 +67,7 @@ HISTORY = pd.DataFrame(
 def run(name: str, architecture: str, table: Table, **keywords) -> ShownRun:
     """An untrained run, its weights decided by its name."""
     torch.manual_seed(sum(map(ord, name)))
-    covariates = fit_codes(table.obs, ["digit"]) if architecture == "cvae.CVAE" else {}
+    covariates = CovariateCodes.fit(table.obs, ["digit"]).to_json() if architecture == "cvae.CVAE" else {}
     mask = MASK if architecture == "gsae.GSAE" else None
     model = build(architecture, table.n_vars, keywords, mask, 10 if covariates else None)
     info = {"model": name, "dataset": "tiny", "view": "all", "seed": 0, "architecture": architecture}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.sources import mnist, rnaseqdb
-from aeflow.table import read_table
+from aeflow.table import Table
 
 GTEX, KICH, KICH_T = (
     f"expected_count/{s}" for s in ("kidney-rsem-count-gtex", "kich-rsem-count-tcga", "kich-rsem-count-tcga-t")
@@ -101,7 +101,7 @@ def test_cohort_files(tmp_path):
     first = {key: path.read_bytes() for key, path in paths.items()}
     rnaseqdb.unify(dict(reversed(files.items())), "expected_count").write(**paths)
     assert {key: path.read_bytes() for key, path in paths.items()} == first
-    table = read_table(paths["X"], paths["obs"], paths["var"])
+    table = Table.read(paths["X"], paths["obs"], paths["var"])
     assert table.X.shape == (4, 3) and table.unit == "counts"
     assert json.loads(paths["quality"].read_text())["n_donors"] == 3
     assert len(pd.read_parquet(paths["dropped"])) == 1

@@ -10,11 +10,12 @@ sys.path.insert(0, SRC)
 # jobs import aeflow, too; the shell may forbid bytecode, which costs every job seconds of compilation
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
+from aeflow.dataset import dataset_files
 from aeflow.plan import config as aeflow_config
 from aeflow.plan import cells as grid
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
-from aeflow.files import dataset_files, run_files
+from aeflow.files import run_files
 from snakemake_logger_plugin_aeflow import attach
 
 attach(workflow)
@@ -28,7 +29,7 @@ DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
 RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
 DATASET = "results/datasets/{dataset}"
-DATASET_FILES = dataset_files(DATASET)
+DATASET_FILES = dataset_files(DATASET, "X_train", "X_val", "X_test", "obs", "var", "dataset")
 TRAINING_FILES = {name: path for name, path in DATASET_FILES.items() if name != "X_test"}
 RUN_FILES = run_files(RUN)
 
@@ -88,6 +89,13 @@ def gene_set_file(name):
 
 def model_gene_sets(wildcards):
     return gene_set_file(config["models"][wildcards.model].get("gene_sets"))
+
+
+def cohort_of(wildcards):
+    """Files of the cohort that a dataset is made from."""
+    folder = f"results/cohorts/{config['datasets'][wildcards.dataset]['cohort']}"
+    values = {name: f"{folder}/{name}.parquet" for name in ("X", "obs", "var")}
+    return values | {"quality": f"{folder}/quality.json"}
 
 
 def fit_filter(dataset):

@@ -48,15 +48,12 @@ rule compare:
 
 rule probe:
     input:
-        X=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/X.parquet",
-        obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
-        var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
-        quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
-        dataset_var=f"{DATASET}/var.parquet",
-        correction=f"{DATASET}/correction.safetensors",
+        unpack(cohort_of),
+        **dataset_files(DATASET, "transform", "correction"),
         code=lambda w: code(
+            "aeflow.dataset.transform",
             "aeflow.evaluation.probes.probe_dataset",
-            "aeflow.plots.probes",
+            "aeflow.plots.probe_figures",
             *grid.correction_modules(w.dataset, config),
         ),
     output:

@@ -76,22 +76,10 @@ rule unify:
 
 rule preprocess:
     input:
-        X=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/X.parquet",
-        obs=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/obs.parquet",
-        var=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/var.parquet",
-        quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
-        code=lambda w: code(
-            "aeflow.dataset.dataset", "aeflow.dataset.split", *grid.correction_modules(w.dataset, config)
-        ),
+        unpack(cohort_of),
+        code=lambda w: code("aeflow.dataset.preprocess", "aeflow.table", *grid.correction_modules(w.dataset, config)),
     output:
-        X_train=f"{DATASET}/X_train.parquet",
-        X_val=f"{DATASET}/X_val.parquet",
-        X_test=f"{DATASET}/X_test.parquet",
-        obs=f"{DATASET}/obs.parquet",
-        var=f"{DATASET}/var.parquet",
-        transform=f"{DATASET}/transform.json",
-        correction=f"{DATASET}/correction.safetensors",
-        dataset=f"{DATASET}/dataset.json",
+        **dataset_files(DATASET),
     log:
         "logs/preprocess/{dataset}.log",
     benchmark:

@@ -58,11 +58,8 @@ rule draw_leaderboard:
 
 rule draw_cohort:
     input:
-        X_train=f"{DATASET}/X_train.parquet",
-        obs=f"{DATASET}/obs.parquet",
-        var=f"{DATASET}/var.parquet",
-        dataset=f"{DATASET}/dataset.json",
-        code=code("aeflow.plots.components", "aeflow.dataset.dataset"),
+        **dataset_files(DATASET, "X_train", "obs", "var", "dataset"),
+        code=code("aeflow.dataset.dataset", "aeflow.plots.components"),
     output:
         report(
             "results/comparison/{dataset}/cohort.png",

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from aeflow.dataset.batch import as_batch
-from aeflow.dataset.covariates import fit_codes, n_covariates
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.dataset.dataset import Dataset
 from aeflow.expression.masks import gene_mask
 from aeflow.files import write_frame, write_json
@@ -32,7 +32,7 @@ val = dataset.rows("val", params.view)
 if params.permute:  # a control: what remains when no variable knows of another
     train = permuted(train, seed)
     val = permuted(val, seed + 1)
-codes = fit_codes(train.obs, params.condition_on)
+codes = CovariateCodes.fit(train.obs, params.condition_on)
 settings = TrainingSettings(**params.training)
 job.log.info("%s on %d rows, %d variables, %s", params.architecture, train.n_obs, train.n_vars, settings)
 
@@ -46,7 +46,7 @@ run = {
     "view_filter": params.view,
     "covariates": codes,
     "permuted": params.permute,
-    "n_covariates": n_covariates(codes),
+    "n_covariates": codes.n_covariates,
 }
 mask = None
 if inputs.get("gene_sets"):
@@ -56,7 +56,7 @@ if inputs.get("gene_sets"):
     run["gene_set_coverage"] = sets.coverage
 same_result = fingerprint(
     inputs.code,
-    run=run,
+    run=run | {"covariates": codes.to_json()},
     hyperparameters=params.hyperparameters,
     choose=params.choose,
     data=dataset.data_hash,

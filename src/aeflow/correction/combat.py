@@ -94,7 +94,9 @@ class ComBat(Correction):
 
 def _design(labels: np.ndarray | None, levels: list[str]) -> np.ndarray | None:
     """Return indicator columns (n, n_levels - 1) of all levels but the first; None without levels."""
-    return np.array([[label == level for level in levels[1:]] for label in labels], dtype=float) if levels else None
+    if not levels:
+        return None
+    return (np.asarray(labels, dtype=object)[:, None] == np.array(levels[1:], dtype=object)).astype(float)
 
 
 def _standardise(X, masks, covariates, ref, batches, levels):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from aeflow.dataset.covariates import encode_covariates
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.models.base import Batch
 from aeflow.table import Table
 
 
-def as_batch(table: Table, codes: dict[str, Any], device: torch.device) -> Batch:
+def as_batch(table: Table, codes: CovariateCodes, device: torch.device) -> Batch:
     """Return all rows of a table on `device`, with the covariates that `codes` ask for."""
-    covariates = encode_covariates(table.obs, codes)
+    covariates = codes.encode(table.obs)
     given = None if covariates is None else torch.from_numpy(covariates).to(device)
     return Batch(torch.from_numpy(table.X).to(device), None, given)
 

@@ -6,7 +6,8 @@ training rows; a class that training never saw is an error, not a row of zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,48 +17,123 @@ from pandas.api.types import is_float_dtype
 from aeflow.errors import DataError
 
 
-def fit_codes(obs: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
-    """Return, JSON-able, the code of each column: {"levels": [...]} or {"mean": m, "sd": s}."""
-    codes: dict[str, Any] = {}
-    for column in columns:
-        values = _complete(obs, column)
-        if is_float_dtype(values):
-            sd = float(values.std(ddof=0))
-            codes[column] = {"mean": float(values.mean()), "sd": sd if sd > 0 else 1.0}
-        else:
-            codes[column] = {"levels": sorted(values.unique().tolist())}
-    return codes
+@dataclass(frozen=True)
+class Classes:
+    """Code of a column of classes, one-hot: `levels` (str, int or bool), ascending."""
 
+    levels: tuple[Any, ...]
 
-def encode_covariates(obs: pd.DataFrame, codes: dict[str, Any]) -> np.ndarray | None:
-    """Return (n_obs, n_covariates) float32, or None where there are no codes.
+    @property
+    def width(self) -> int:
+        return len(self.levels)
 
-    Columns are in alphabetical order, whatever the order of `codes`: JSON files sort their keys, so codes that come
-    back from model.json are ordered otherwise than those a model was trained with.
-
-    Raises DataError, naming column and value, for a class that the codes do not have, and for missing values.
-    """
-    if not codes:
-        return None
-    parts = []
-    for column, code in sorted(codes.items()):
-        values = _complete(obs, column)
-        if "levels" not in code:
-            parts.append(((values.to_numpy(float) - code["mean"]) / code["sd"])[:, None])
-            continue
-        position = {level: i for i, level in enumerate(code["levels"])}
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Return (n_obs, n_levels) indicators; DataError for a class that is no level."""
+        position = {level: i for i, level in enumerate(self.levels)}
         unknown = [value for value in values.unique().tolist() if value not in position]
         if unknown:
             raise DataError(
-                f"condition_on: {column} {unknown[0]!r} was not among the training rows; there were {code['levels']}"
+                f"condition_on: {values.name} {unknown[0]!r} was not among the training rows; "
+                f"there were {list(self.levels)}"
             )
-        parts.append(np.eye(len(position))[values.map(position).to_numpy(dtype=int)])
-    return np.concatenate(parts, axis=1).astype(np.float32)
+        return np.eye(len(position))[values.map(position).to_numpy(dtype=int)]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"levels": list(self.levels)}
 
 
-def n_covariates(codes: dict[str, Any]) -> int | None:
-    """Return the number of columns `encode_covariates` gives, or None where there are no codes."""
-    return sum(len(code.get("levels", [0])) for code in codes.values()) or None
+@dataclass(frozen=True)
+class Quantity:
+    """Code of a decimal column: (value - mean) / sd, both of the training rows; sd is 1 where they are all equal."""
+
+    mean: float
+    sd: float
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Return (n_obs, 1)."""
+        return ((values.to_numpy(float) - self.mean) / self.sd)[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mean": self.mean, "sd": self.sd}
+
+
+@dataclass(frozen=True)
+class CovariateCodes:
+    """Codes of the annotation columns that a model is given; iterating gives their names.
+
+    Parameters
+    ----------
+    columns : name -> code, in alphabetical order, whatever the order given: JSON files sort their keys, so codes that
+        come back from model.json must encode as those that the model was trained with.
+    """
+
+    columns: Mapping[str, Classes | Quantity]
+
+    def __post_init__(self):
+        object.__setattr__(self, "columns", dict(sorted(self.columns.items())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @classmethod
+    def fit(cls, obs: pd.DataFrame, columns: Sequence[str]) -> CovariateCodes:
+        """Return the codes of `columns` over the training rows `obs`.
+
+        Raises DataError for a column that does not exist or has missing values.
+        """
+        codes: dict[str, Classes | Quantity] = {}
+        for column in columns:
+            values = _complete(obs, column)
+            if is_float_dtype(values):
+                sd = float(values.std(ddof=0))
+                codes[column] = Quantity(float(values.mean()), sd if sd > 0 else 1.0)
+            else:
+                codes[column] = Classes(tuple(sorted(values.unique().tolist())))
+        return cls(codes)
+
+    def encode(self, obs: pd.DataFrame) -> np.ndarray | None:
+        """Return (n_obs, n_covariates) float32, columns in the order of `columns`, or None where there are no codes.
+
+        Raises DataError, naming column and value, for a class that the codes do not have, and for missing values.
+        """
+        if not self.columns:
+            return None
+        parts = [code.encode(_complete(obs, column)) for column, code in self.columns.items()]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    @property
+    def n_covariates(self) -> int | None:
+        """Return the number of columns that `encode` gives, or None where there are no codes."""
+        return sum(code.width for code in self.columns.values()) or None
+
+    @property
+    def classes(self) -> dict[str, Classes]:
+        """Return the codes of the columns of classes."""
+        return {column: code for column, code in self.columns.items() if isinstance(code, Classes)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {column: {"levels": [...]} or {"mean": m, "sd": s}}, as it stands in model.json."""
+        return {column: code.to_json() for column, code in self.columns.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CovariateCodes:
+        """Return the codes that `to_json` described; DataError for an entry that is neither kind."""
+        codes: dict[str, Classes | Quantity] = {}
+        for column, entry in content.items():
+            if set(entry) == {"levels"}:
+                codes[column] = Classes(tuple(entry["levels"]))
+            elif set(entry) == {"mean", "sd"}:
+                codes[column] = Quantity(entry["mean"], entry["sd"])
+            else:
+                raise DataError(f"covariates: {column!r} has {sorted(entry)}, neither levels nor mean and sd")
+        return cls(codes)
 
 
 def _complete(obs: pd.DataFrame, column: str) -> pd.Series:

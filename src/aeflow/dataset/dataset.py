@@ -1,93 +1,128 @@
-"""Dataset: a cohort, split and transformed, as it lies in results/datasets/{dataset}."""
+"""Dataset: the split tables of results/datasets/{dataset}, and what is known of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from aeflow.dataset.transform import Transform
+from aeflow.dataset import FILES, SPLITS
+from aeflow.dataset.steps import scaled
 from aeflow.errors import DataError
-from aeflow.files import dataset_files, read_json
-from aeflow.table import Table, read_table
+from aeflow.files import read_json
+from aeflow.table import Table
 from aeflow.views import some_rows_of
 
-FACTS = ("dataset", "origin", "data_hash", "unit", "unit_before_scale", "n_obs", "n_vars")
+if TYPE_CHECKING:
+    from aeflow.dataset.transform import Transform
 
 
+@dataclass(frozen=True)
 class Dataset:
-    """Split tables and the transform that made them; each file is read at most once.
+    """One dataset, opened by `Dataset.open`.
 
-    Attributes
+    Parameters
     ----------
-    name : in the configuration. origin : "real" or "simulated". data_hash : of all values and ids.
-    unit, unit_before_scale : of the values. n_obs : rows of each split; n_vars : variables.
+    folder : results/datasets/{dataset}.
+    name : its name in the configuration.
+    origin : "real" or "simulated".
+    unit : of the split tables.
+    unit_before_scale : of what `unscaled` returns.
+    data_hash : sha256 over values and ids of all splits; see `data_hash`.
+    n_obs : rows of each split.
+    n_vars : variables.
+    obs : annotation of every row, with column ``split``.
+    var : annotation of every variable, with columns ``centre`` and ``scale``.
     """
 
-    def __init__(self, folder: str | Path, facts: Mapping[str, Any]):
-        self.folder = Path(folder)
-        self.name: str = facts["dataset"]
-        self.origin: str = facts["origin"]
-        self.data_hash: str = facts["data_hash"]
-        self.unit: str = facts["unit"]
-        self.unit_before_scale: str = facts["unit_before_scale"]
-        self.n_obs: dict[str, int] = facts["n_obs"]
-        self.n_vars: int = facts["n_vars"]
-        self._tables: dict[str, Table] = {}
-        self._views: dict[str, Table] = {}
+    folder: Path
+    name: str
+    origin: str
+    unit: str
+    unit_before_scale: str
+    data_hash: str
+    n_obs: Mapping[str, int]
+    n_vars: int
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    _tables: dict[str, Table] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
-        """Return the dataset of a folder; DataError if the folder does not hold one."""
-        path = Path(dataset_files(str(folder))["dataset"])
+        """Read the facts and annotations of a dataset; values are read when `rows` asks for them.
+
+        Raises DataError where the folder has no dataset.json, or one that lacks a key.
+        """
+        folder = Path(folder)
+        path = folder / FILES["dataset"]
         if not path.is_file():
-            raise DataError(f"{folder}: no file {path.name}, so it is not the folder of a dataset")
+            raise DataError(f"{folder}: no dataset, there is no {path.name}")
         facts = read_json(path)
-        missing = [key for key in FACTS if key not in facts]
-        if missing:
-            raise DataError(f"{path}: no key {missing[0]!r}; it has {sorted(facts)}")
-        return cls(folder, facts)
+        keys = ("dataset", "origin", "unit", "unit_before_scale", "data_hash", "n_obs", "n_vars")
+        for key in keys:
+            if key not in facts:
+                raise DataError(f"{path}: key {key!r} is missing; there are {', '.join(facts)}")
+        obs = pd.read_parquet(folder / FILES["obs"])
+        var = pd.read_parquet(folder / FILES["var"])
+        return cls(folder, *(facts[key] for key in keys), obs, var)
 
-    @cached_property
-    def obs(self) -> pd.DataFrame:
-        """Annotations of all rows, with column split."""
-        return pd.read_parquet(self._path("obs"))
+    def rows(self, split: str, view: Mapping[str, Sequence] | None = None, name: str = "view") -> Table:
+        """Return the rows of one split that `view` (column -> allowed values) allows; None and {} allow all.
 
-    @cached_property
-    def var(self) -> pd.DataFrame:
-        """Variables, with columns centre and scale."""
-        return pd.read_parquet(self._path("var"))
+        The file of a split is read once; every call shares its values, so nobody may write into them.
+
+        Parameters
+        ----------
+        split : "train", "val" or "test".
+        name : of the filter, for messages.
+
+        Raises
+        ------
+        DataError : another split, a column that does not exist, or no row that is left.
+        """
+        table = self._split(split)
+        rows = some_rows_of(table.obs, view or {}, f"{name} on {self.folder / FILES[f'X_{split}']}")
+        return table if rows.all() else table.select(rows=rows)
+
+    def _split(self, split: str) -> Table:
+        if split not in SPLITS:
+            raise DataError(f"{self.folder}: split {split!r} does not exist; there are {', '.join(SPLITS)}")
+        if split not in self._tables:
+            self._tables[split] = Table.read(self.folder / FILES[f"X_{split}"], self.obs, self.var)
+        return self._tables[split]
 
     @cached_property
     def transform(self) -> Transform:
-        """What made the rows of raw ones, and makes rows of new ones."""
+        """The fitted steps, which bring raw rows, of this cohort or new ones, into the form of `rows`."""
+        from aeflow.dataset.transform import Transform  # here, because few jobs ask for it
+
         return Transform.load(self.folder)
 
-    def rows(self, split: str, view: Mapping[str, Sequence] | None = None) -> Table:
-        """Return the rows of "train", "val" or "test" that `view` allows, None for all; DataError if none is left."""
-        if split not in self._tables:
-            path = self._path(f"X_{split}")
-            self._tables[split] = read_table(path, self._path("obs"), self._path("var"))
-        table = self._tables[split]
-        if not view:
-            return table
-        key = f"{split} {sorted(view.items())}"
-        if key not in self._views:
-            mask = some_rows_of(table.obs, view, f"view on {self._path(f'X_{split}')}")
-            self._views[key] = table if mask.all() else table.select(rows=mask)
-        return self._views[key]
-
     def unscaled(self, X: np.ndarray) -> np.ndarray:
-        """Return X (n, n_vars) with centring and scaling undone, float32."""
-        return (X * self.var["scale"].to_numpy() + self.var["centre"].to_numpy()).astype(np.float32)
+        """Return X (n, n_vars) in `unit_before_scale`, float32."""
+        return unscaled(X, self.var)
 
-    def _path(self, name: str) -> Path:
-        return Path(dataset_files(str(self.folder))[name])
+    def scaled(self, X: np.ndarray) -> np.ndarray:
+        """Return X (n, n_vars), given in `unit_before_scale`, with the dataset's centre and scale, float32."""
+        return scaled(X, self.var["centre"].to_numpy(), self.var["scale"].to_numpy())
+
+
+def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
+    """Return X (n, n_vars) with the dataset's centring and scaling undone, float32."""
+    return (X * var["scale"].to_numpy() + var["centre"].to_numpy()).astype(np.float32)
+
+
+def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, Sequence]) -> Table:
+    """Return the rows of one split that `view` allows, from paths of its files; DataError if none is left."""
+    table = Table.read(X, obs, var)
+    rows = some_rows_of(table.obs, view, f"view on {X}")
+    return table if rows.all() else table.select(rows=rows)
 
 
 def data_hash(table: Table) -> str:

@@ -1,15 +1,47 @@
-"""Who goes where: all rows of a donor go to one split, before anything is fitted."""
+"""Who goes where: the split of every row, and the training rows that fitted steps may see."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from aeflow.dataset import SPLITS
 from aeflow.errors import ConfigError, DataError
+from aeflow.views import some_rows_of
 
-SPLITS = ("train", "val", "test")
+
+def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.ndarray:
+    """Return "train", "val" or "test" for each row of `obs`.
+
+    `by: donor` splits donors with `fractions`, stratified by the columns `stratify`; `by: official` keeps the published
+    test set and takes `fractions[val]` of the published training rows for validation, stratified likewise.
+
+    Raises
+    ------
+    ConfigError : a column that does not exist, or fractions that do not sum to 1.
+    DataError : a split without rows.
+    """
+    fractions, stratify = options["fractions"], options["stratify"]
+    missing = [c for c in stratify if c not in obs]
+    if missing:
+        raise ConfigError(f"split.stratify: column {missing[0]!r} does not exist; there are {', '.join(obs.columns)}")
+    strata = obs[stratify].astype(str).agg("/".join, axis=1) if stratify else pd.Series("", index=obs.index)
+    if options["by"] == "donor":
+        split = split_by_group(obs["donor_id"], strata, fractions, seed)
+    elif "official_split" not in obs:
+        raise ConfigError(f"split.by: official needs a column official_split; there are {', '.join(obs.columns)}")
+    else:
+        split = np.full(len(obs), "test", dtype=object)
+        train = (obs["official_split"] == "train").to_numpy()
+        parts = {"train": 1 - fractions["val"], "val": fractions["val"], "test": 0.0}
+        split[train] = split_by_group(obs["sample_id"][train], strata[train], parts, seed)
+    for name in SPLITS:
+        if not (split == name).any():
+            raise DataError(f"split: no row is left for {name!r} of {len(split)} rows")
+    return split
 
 
 def split_by_group(groups: pd.Series, strata: pd.Series, fractions: dict[str, float], seed: int) -> np.ndarray:
@@ -41,30 +73,12 @@ def split_by_group(groups: pd.Series, strata: pd.Series, fractions: dict[str, fl
     return frame["group"].map(assigned).to_numpy()
 
 
-def split_rows(obs: pd.DataFrame, options: dict[str, Any], seed: int) -> np.ndarray:
-    """Return "train", "val" or "test" for each row of `obs`.
+def fitting_rows(obs: pd.DataFrame, split: np.ndarray, fit_on: Mapping[str, Sequence]) -> np.ndarray:
+    """Return the mask (n_obs,) of the training rows that the filter `fit_on` allows: what fitted steps see.
 
-    `by: donor` splits donors with `fractions`, stratified by the columns `stratify`; `by: official` keeps the published
-    test set and takes `fractions[val]` of the published training rows for validation, stratified likewise.
+    Raises DataError where none is left.
     """
-    fractions, stratify = options["fractions"], options["stratify"]
-    missing = [c for c in stratify if c not in obs]
-    if missing:
-        raise ConfigError(f"split.stratify: column {missing[0]!r} does not exist; there are {', '.join(obs.columns)}")
-    strata = obs[stratify].astype(str).agg("/".join, axis=1) if stratify else pd.Series("", index=obs.index)
-    if options["by"] == "donor":
-        return split_by_group(obs["donor_id"], strata, fractions, seed)
-    if "official_split" not in obs:
-        raise ConfigError(f"split.by: official needs a column official_split; there are {', '.join(obs.columns)}")
-    split = np.full(len(obs), "test", dtype=object)
-    train = (obs["official_split"] == "train").to_numpy()
-    parts = {"train": 1 - fractions["val"], "val": fractions["val"], "test": 0.0}
-    split[train] = split_by_group(obs["sample_id"][train], strata[train], parts, seed)
-    return split
-
-
-def check_split(split: np.ndarray) -> None:
-    """Raise DataError if a split has no row."""
-    for name in SPLITS:
-        if not (split == name).any():
-            raise DataError(f"split: no row is left for {name!r} of {len(split)} rows")
+    rows = (split == "train") & some_rows_of(obs, fit_on, "fit_on")
+    if not rows.any():
+        raise DataError(f"fit_on: {dict(fit_on)} leaves no training row")
+    return rows

@@ -1,30 +1,41 @@
-"""Steps of preprocessing: those that treat each row by itself, and those that are fitted on training rows."""
+"""The steps of preprocessing, as functions of values.
+
+Row-wise steps treat each row by itself; `fit_selection` and `fit_scale` are fitted on the rows they are given.
+`aeflow.dataset.transform` puts them in their order.
+"""
 
 from __future__ import annotations
 
-import zlib
+import hashlib
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from aeflow.errors import ConfigError, DataError
 
 LOG_UNITS = {"counts": "log2_counts1", "tpm": "log2_tpm1", "fpkm": "log2_fpkm1"}
+DRAWN_AT_ONCE = 1024  # rows
 
 
-def binarise(X: np.ndarray, sample_ids: pd.Series, seed: int) -> np.ndarray:
-    """Return X (n_obs, n_vars) of values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew).
+def binarise(X: np.ndarray, sample_ids: Sequence[str], cohort_ids: Sequence[str], seed: int) -> np.ndarray:
+    """Return X (n_obs, n_vars), values in [0, 1], drawn as 0 or 1, float32; the draw of a row is that of its sample.
 
-    The draw of a row depends on its sample_id and the seed alone, so that a row is the same in every table.
-    ConfigError if a value lies outside [0, 1].
+    Rows of the cohort are drawn from one stream in the order of `cohort_ids`, so that each keeps its draw whatever
+    rows it is given with. A sample that is not of the cohort has a stream of its own, from `seed` and its sample_id.
     """
-    if X.min() < 0 or X.max() > 1:
-        raise ConfigError(f"binarise: true, but values lie in [{X.min():g}, {X.max():g}], not in [0, 1]")
-    drawn = np.empty(X.shape, dtype=np.float32)
-    for i, sample_id in enumerate(sample_ids.astype(str)):
-        rng = np.random.default_rng([seed, zlib.crc32(sample_id.encode())])
-        drawn[i] = rng.random(X.shape[1], dtype=np.float32) < X[i]
-    return drawn
+    position = {sample_id: i for i, sample_id in enumerate(cohort_ids)}
+    of_cohort = np.array([position.get(sample_id, -1) for sample_id in sample_ids], dtype=int)
+    out = np.empty(X.shape, dtype=np.float32)
+    stream = np.random.default_rng(seed)
+    for start in range(0, int(of_cohort.max(initial=-1)) + 1, DRAWN_AT_ONCE):
+        uniform = stream.random((DRAWN_AT_ONCE, X.shape[1]), dtype=np.float32)
+        rows = np.flatnonzero((of_cohort >= start) & (of_cohort < start + DRAWN_AT_ONCE))
+        out[rows] = uniform[of_cohort[rows] - start] < X[rows]
+    for i in np.flatnonzero(of_cohort < 0):
+        words = np.frombuffer(hashlib.sha256(str(sample_ids[i]).encode()).digest(), dtype="<u4")
+        own = np.random.default_rng([seed, *words.tolist()])
+        out[i] = own.random(X.shape[1], dtype=np.float32) < X[i]
+    return out
 
 
 def normalise(X: np.ndarray, method: str) -> np.ndarray:
@@ -44,6 +55,11 @@ def normalise(X: np.ndarray, method: str) -> np.ndarray:
     if (size == 0).any():
         raise DataError(f"normalise: row {int(np.argmin(size))} has no value above zero")
     return (X / size[:, None]).astype(np.float32)
+
+
+def log2p1(X: np.ndarray) -> np.ndarray:
+    """Return log2(x + 1), float32; `LOG_UNITS` names the unit."""
+    return np.log2(X + np.float32(1))
 
 
 def fit_selection(X: np.ndarray, n_top: int | None) -> np.ndarray:
@@ -68,3 +84,8 @@ def fit_scale(X: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
         raise ConfigError(f"scale: {method!r} does not exist; known: none, standard")
     sd = X.std(0, dtype=np.float64)
     return X.mean(0, dtype=np.float64), np.where(sd > 0, sd, 1.0)
+
+
+def scaled(X: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return X (n, n_vars) centred and divided by `scale` (n_vars,), float32."""
+    return ((X - centre) / scale).astype(np.float32)

@@ -1,23 +1,22 @@
-"""Transform: the steps from a cohort's raw rows to a dataset's rows, fitted once and applied to any rows.
+"""Transform: every step from raw rows to what a model sees, fitted once, applied to any rows.
 
-Steps run in this order; those marked * are fitted, on the training rows that `fit_on` allows, and applied to every row.
+Steps run in this order; those marked * are fitted, on the rows that fitting may see, and applied to every row.
 
-    align       the variables of the cohort, by var_id
-    binarise    values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew: dynamic)
+    align       variables in the order of the cohort, by var_id
     round       to whole counts
-    normalise   per observation: none | cpm | upper_quartile
+    binarise    values in [0, 1] drawn once as 0 or 1 (static binarisation; models draw anew: dynamic)
+    normalise   per observation: none | cpm | upper_quartile; over all variables of the cohort
     log2p1      log2(x + 1)
     select *    variables of largest median absolute deviation
-    correct *   between studies: any correction of aeflow.correction
+    correct *   between studies: any method of aeflow.correction
     scale *     none | standard (centre and divide by the standard deviation)
-
-On disk it is transform.json and, for the correction, correction.safetensors beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,209 +24,338 @@ import numpy as np
 import pandas as pd
 
 from aeflow.correction import Correction, correction_class, fit_correction, load_correction, save_correction
-from aeflow.dataset.steps import LOG_UNITS, binarise, fit_scale, fit_selection, normalise
+from aeflow.dataset import FILES
+from aeflow.dataset.split import fitting_rows
+from aeflow.dataset.steps import LOG_UNITS, binarise, fit_scale, fit_selection, log2p1, normalise, scaled
 from aeflow.errors import ConfigError, DataError
 from aeflow.files import read_json, write_json
 from aeflow.table import Table
-from aeflow.views import some_rows_of
-
-FILES = {"transform": "transform.json", "correction": "correction.safetensors"}
-NONE = "none"
 
 
-@dataclass
-class Transform:
-    """Fitted preprocessing.
+@dataclass(frozen=True)
+class Steps:
+    """Which steps a dataset has: its block of the configuration without what says how rows are split.
 
-    Attributes
+    Parameters
     ----------
-    options : binarise, round, normalise, log2p1, correct, n_top_vars, scale (config key `datasets`), and split.
-    fit_on : filter on training rows that fitted steps saw; n_fit_rows : how many there were; seed : of all draws.
-    unit_in : of raw rows; unit_before_scale, unit : of what comes out before and after the last step.
-    var_id_in : (n_cohort_vars,) variables of raw rows, in order; var_id : (n_vars,) those that are kept.
-    centre, scale : (n_vars,) float64; zeros and ones where nothing is scaled.
-    correction : None where there is none.
+    binarise, round, log2p1 : whether the step is taken.
+    normalise : none | cpm | upper_quartile.
+    correct : method and, if it has some, options.
+    n_top_vars : how many variables are kept; None: all.
+    scale : none | standard.
     """
 
-    options: dict[str, Any]
-    fit_on: dict[str, list]
-    seed: int
-    n_fit_rows: int
-    unit_in: str
-    unit_before_scale: str
-    var_id_in: list[str]
-    var_id: list[str]
+    binarise: bool
+    round: bool
+    normalise: str
+    log2p1: bool
+    correct: Mapping[str, Any]
+    n_top_vars: int | None
+    scale: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Steps:
+        """Return the steps that a dataset's options name; ConfigError for an option that is missing."""
+        names = [field.name for field in fields(cls)]
+        for name in names:
+            if name not in options:
+                raise ConfigError(f"datasets: option {name!r} is missing; there are {', '.join(options)}")
+        return cls(**{name: options[name] for name in names})
+
+    @property
+    def corrects(self) -> bool:
+        return self.correct["method"] != "none"
+
+    def unit_before_scale(self, unit: str) -> str:
+        """Return the unit after every step but the last, of raw rows in `unit`."""
+        if self.corrects:
+            return "log2_corrected"
+        return LOG_UNITS[unit] if self.log2p1 else unit
+
+    def check(self, table: Table) -> None:
+        """Raise ConfigError if a step is not made for the unit or the values of a cohort."""
+        if self.round and table.unit != "counts":
+            raise ConfigError(f"round: true, but the cohort's unit is {table.unit!r}, not counts")
+        if self.binarise and (table.X.min() < 0 or table.X.max() > 1):
+            raise ConfigError(
+                f"binarise: true, but values lie in [{table.X.min():g}, {table.X.max():g}], not in [0, 1]"
+            )
+        if self.log2p1 and table.unit not in LOG_UNITS:
+            raise ConfigError(f"log2p1: true, but the cohort's unit is {table.unit!r}; known: {', '.join(LOG_UNITS)}")
+
+    def row_wise(self, X: np.ndarray, sample_ids: list[str], cohort_ids: tuple[str, ...], seed: int) -> np.ndarray:
+        """Return X (n_obs, n_vars of the cohort) after the steps before `select`: each row by itself."""
+        if self.round:
+            X = np.rint(X)
+        if self.binarise:
+            X = binarise(X, sample_ids, cohort_ids, seed)
+        X = normalise(X, self.normalise)
+        return log2p1(X) if self.log2p1 else X
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The fitted steps of a dataset.
+
+    Parameters
+    ----------
+    options : the dataset's block of the configuration; `Steps` says which of it are steps.
+    fit_on : filter on training rows that fitted steps saw.
+    unit : of the raw rows.
+    variables : (n_raw,) var_id of the cohort, in its order: normalising needs them all.
+    keep : (n_vars,) positions in `variables` of those that are selected, ascending.
+    correction : fitted on the selected variables, or None.
+    centre, scale : (n_vars,) in `unit_before_scale`; 0 and 1 where the dataset is not scaled.
+    seed : of the draws of `binarise`.
+    cohort_ids : sample_id of the cohort in its order, where `binarise` draws by it, else empty.
+    n_fit_rows : rows that the fitted steps saw.
+    """
+
+    options: Mapping[str, Any]
+    fit_on: Mapping[str, Sequence]
+    unit: str
+    variables: tuple[str, ...]
+    keep: np.ndarray
+    correction: Correction | None
     centre: np.ndarray
     scale: np.ndarray
-    correction: Correction | None = None
+    seed: int
+    cohort_ids: tuple[str, ...]
+    n_fit_rows: int
 
     @classmethod
     def fit(
-        cls, table: Table, split: np.ndarray, options: Mapping[str, Any], fit_on: Mapping[str, list], seed: int
+        cls, table: Table, options: Mapping[str, Any], fit_on: Mapping[str, Sequence], seed: int, split: np.ndarray
     ) -> Transform:
-        """Return the transform fitted on the training rows of a cohort that `fit_on` allows.
+        """Return the steps fitted on a cohort's rows of split "train" that `fit_on` allows.
 
-        split : (n_obs,) "train", "val" or "test".
-        """
-        return cls.fit_apply(table, split, options, fit_on, seed)[0]
-
-    @classmethod
-    def fit_apply(
-        cls, table: Table, split: np.ndarray, options: Mapping[str, Any], fit_on: Mapping[str, list], seed: int
-    ) -> tuple[Transform, Table]:
-        """Return the fitted transform and what it makes of the cohort's rows, as `fit` and then `apply`, in one pass.
-
-        A correction that the field fits on every row (wang2018) is given every row, and says so in the log.
-        """
-        fit_rows = (split == "train") & some_rows_of(table.obs, fit_on, "fit_on")
-        if not fit_rows.any():
-            raise DataError(f"fit_on: {fit_on} leaves no training row")
-        X, unit = _by_row(table.X, table.obs, table.unit, options, seed)
-        keep = fit_selection(X[fit_rows], options["n_top_vars"])
-        X = X[:, keep]
-        correction = _fit_correction(X, table.obs, fit_rows, options["correct"])
-        if correction is not None:
-            X = _corrected(X, table.obs, correction)
-            unit = "log2_corrected"
-        centre, scale = fit_scale(X[fit_rows], options["scale"])
-        var_id = table.var["var_id"].astype(str)
-        transform = cls(
-            options=dict(options),
-            fit_on=dict(fit_on),
-            seed=seed,
-            n_fit_rows=int(fit_rows.sum()),
-            unit_in=table.unit,
-            unit_before_scale=unit,
-            var_id_in=var_id.tolist(),
-            var_id=var_id.iloc[keep].tolist(),
-            centre=centre,
-            scale=scale,
-            correction=correction,
-        )
-        return transform, transform._scaled(X, table.obs, table.var.iloc[keep])
-
-    @property
-    def unit(self) -> str:
-        """Unit of the transformed rows."""
-        return self.unit_before_scale if self.options["scale"] == NONE else "standardised"
-
-    def apply(self, table: Table, *, fill: float | None = None) -> Table:
-        """Return the dataset's rows of raw rows, of the cohort or new ones; obs stays as it is.
-
-        var of the result has columns centre and scale beside those of `table`. A row's result depends on that row
-        alone: its values and, for the correction, its study and tissue.
+        A correction that the field fits on every row (`sees_all_rows`) is given every row, and says so in the log.
 
         Parameters
         ----------
-        fill : raw value of variables that `table` lacks; None makes a missing variable an error.
+        split : (n_obs,) "train", "val" or "test".
 
         Raises
         ------
-        DataError : another unit, a missing variable, or a study that the correction has never seen; named.
+        ConfigError : a step that is not made for the cohort's unit or values, or an unknown method.
+        DataError : no row to fit on, or rows that a step cannot be fitted on.
         """
-        if table.unit != self.unit_in:
-            raise DataError(f"transform: fitted on unit {self.unit_in!r}, given {table.unit!r}")
-        aligned = self.align(table, fill=fill)
-        X, _ = _by_row(aligned.X, aligned.obs, aligned.unit, self.options, self.seed)
-        position = {name: j for j, name in enumerate(self.var_id_in)}
-        keep = np.array([position[name] for name in self.var_id], dtype=int)
+        return cls.fit_apply(table, options, fit_on, seed, split)[0]
+
+    @classmethod
+    def fit_apply(
+        cls, table: Table, options: Mapping[str, Any], fit_on: Mapping[str, Sequence], seed: int, split: np.ndarray
+    ) -> tuple[Transform, Table]:
+        """Return what `fit` returns, and the table after all steps: as `fit` and `apply`, with no step taken twice."""
+        fit_rows = fitting_rows(table.obs, split, fit_on)
+        steps = Steps.of(options)
+        steps.check(table)
+        sample_ids = table.obs["sample_id"].astype(str).tolist()
+        cohort_ids = tuple(sample_ids) if steps.binarise else ()
+        X = steps.row_wise(table.X, sample_ids, cohort_ids, seed)
+        keep = fit_selection(X[fit_rows], steps.n_top_vars)
         X = X[:, keep]
+        correction = None
+        if steps.corrects:
+            correction = _fitted_correction(X, table.obs, fit_rows, steps.correct)
+            X = _corrected(X, table.obs, correction)
+        centre, scale = fit_scale(X[fit_rows], steps.scale)
+        transform = cls(
+            options=options,
+            fit_on=fit_on,
+            unit=table.unit,
+            variables=tuple(table.var["var_id"].astype(str)),
+            keep=keep,
+            correction=correction,
+            centre=centre,
+            scale=scale,
+            seed=seed,
+            cohort_ids=cohort_ids,
+            n_fit_rows=int(fit_rows.sum()),
+        )
+        return transform, transform._finished(X, table.obs, table.var)
+
+    @cached_property
+    def steps(self) -> Steps:
+        return Steps.of(self.options)
+
+    @property
+    def var_id(self) -> list[str]:
+        """Variables after the selection (n_vars,)."""
+        return [self.variables[i] for i in self.keep]
+
+    @property
+    def unit_before_scale(self) -> str:
+        return self.steps.unit_before_scale(self.unit)
+
+    def apply(
+        self,
+        table: Table,
+        *,
+        fill_missing: float | None = None,
+        drop_surplus: bool = False,
+        name: str = "raw rows",
+    ) -> Table:
+        """Return raw rows, of the cohort or new ones, after all steps; obs and the variables' annotation are theirs.
+
+        Rows of the cohort come out as the dataset has them. Each row is treated by itself; only the matrix products
+        of some corrections (in double precision, rounded to float32) may round a value otherwise in its last digit
+        when a row is given with others.
+
+        Parameters
+        ----------
+        table : in the cohort's unit and with its variables, in any order. Corrections need obs column ``study``, and
+            some need ``tissue`` (wang2018: ``condition``).
+        fill_missing : raw value, in the cohort's unit, of variables that the table lacks; None: they are an error.
+        drop_surplus : leave out variables that the cohort lacks; False: they are an error.
+        name : of the table, for messages.
+
+        Raises
+        ------
+        DataError : another unit; missing, surplus or repeated variables; values that the unit forbids; a row without
+            a value above zero that is to be normalised; a study or tissue that the correction was not fitted on.
+        """
+        table = self._aligned(table.check(name), fill_missing, drop_surplus, name)
+        X = table.X
+        if self.steps.binarise and (X < 0).any() | (X > 1).any():
+            raise DataError(f"{name}: values lie in [{X.min():g}, {X.max():g}], binarise needs [0, 1]")
+        X = self.steps.row_wise(X, table.obs["sample_id"].astype(str).tolist(), self.cohort_ids, self.seed)
+        X = X[:, self.keep]
         if self.correction is not None:
-            X = _corrected(X, aligned.obs, self.correction)
-        return self._scaled(X, aligned.obs, aligned.var.iloc[keep])
+            X = _corrected(X, table.obs, self.correction)
+        return self._finished(X, table.obs, table.var)
 
-    def _scaled(self, X: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame) -> Table:
-        if self.options["scale"] != NONE:
-            X = ((X - self.centre) / self.scale).astype(np.float32)
-        var = var.reset_index(drop=True).assign(centre=self.centre, scale=self.scale)
-        return Table(np.ascontiguousarray(X), obs, var, self.unit)
+    def _finished(self, X: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame) -> Table:
+        """Return the table of selected and corrected X (n, n_vars), scaled; `var` is the cohort's."""
+        unit = self.unit_before_scale
+        if self.steps.scale != "none":
+            X = scaled(X, self.centre, self.scale)
+            unit = "standardised"
+        var = var.iloc[self.keep].reset_index(drop=True).assign(centre=self.centre, scale=self.scale)
+        return Table(np.ascontiguousarray(X), obs, var, unit)
 
-    def align(self, table: Table, *, fill: float | None = None) -> Table:
-        """Return the table with the cohort's variables in their order; what the cohort does not have is left out."""
-        names = table.var["var_id"].astype(str).tolist()
-        if names == self.var_id_in:
+    def _aligned(self, table: Table, fill_missing: float | None, drop_surplus: bool, name: str) -> Table:
+        """Return the table with the cohort's variables in the cohort's order."""
+        if table.unit != self.unit:
+            raise DataError(f"{name}: unit {table.unit!r}, but the dataset was made from {self.unit!r}")
+        found = table.var["var_id"].astype(str).tolist()
+        if found == list(self.variables):
             return table
-        position = {name: j for j, name in enumerate(names)}
-        missing = [name for name in self.var_id_in if name not in position]
-        if missing and fill is None:
-            raise DataError(f"transform: {len(missing)} of {len(self.var_id_in)} variables are missing: {missing[0]!r}")
-        known = [name for name in self.var_id_in if name in position]
-        index = np.array([position[name] for name in known], dtype=int)
-        var = table.var.iloc[index].reset_index(drop=True)
-        if not missing:
-            return Table(np.ascontiguousarray(table.X[:, index]), table.obs, var, table.unit)
-        X = np.full((table.n_obs, len(self.var_id_in)), fill, dtype=np.float32)
-        X[:, [j for j, name in enumerate(self.var_id_in) if name in position]] = table.X[:, index]
-        var = var.set_index("var_id", drop=False).reindex(self.var_id_in)
-        return Table(X, table.obs, var.assign(var_id=self.var_id_in).reset_index(drop=True), table.unit)
+        position = {var_id: j for j, var_id in enumerate(found)}
+        if len(position) < len(found):  # ids of different types that read alike
+            repeated = next(var_id for j, var_id in enumerate(found) if position[var_id] != j)
+            raise DataError(f"{name}: variable {repeated!r} occurs more than once")
+        missing = [var_id for var_id in self.variables if var_id not in position]
+        if missing and fill_missing is None:
+            raise DataError(
+                f"{name}: {len(missing)} of {len(self.variables)} variables are missing, first {missing[0]!r}; "
+                "fill_missing gives them a value"
+            )
+        known = set(self.variables)
+        surplus = [var_id for var_id in found if var_id not in known]
+        if surplus and not drop_surplus:
+            raise DataError(
+                f"{name}: {len(surplus)} variables are not of the cohort, first {surplus[0]!r}; "
+                "drop_surplus leaves them out"
+            )
+        order = np.array([position.get(var_id, -1) for var_id in self.variables])
+        there = order >= 0
+        X = np.empty((table.n_obs, len(order)), dtype=np.float32)
+        X[:, there] = table.X[:, order[there]]
+        if missing:
+            X[:, ~there] = fill_missing
+        var = table.var.assign(var_id=found).set_index("var_id", drop=False)
+        var = var.reindex(list(self.variables)).assign(var_id=list(self.variables)).reset_index(drop=True)
+        return Table(X, table.obs, var, table.unit).check(name)  # again: the value filled in must suit the unit, too
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the content of transform.json: all fitted state but the correction's arrays."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the fitted state but for the correction, whose arrays have a file of their own."""
         return {
-            "options": self.options,
-            "fit_on": self.fit_on,
-            "seed": self.seed,
-            "n_fit_rows": self.n_fit_rows,
-            "unit_in": self.unit_in,
+            "options": dict(self.options),
+            "fit_on": dict(self.fit_on),
+            "unit": self.unit,
             "unit_before_scale": self.unit_before_scale,
-            "var_id_in": self.var_id_in,
+            "variables": list(self.variables),
             "var_id": self.var_id,
             "centre": self.centre.tolist(),
             "scale": self.scale.tolist(),
+            "seed": self.seed,
+            "cohort_ids": list(self.cohort_ids),
+            "n_fit_rows": self.n_fit_rows,
         }
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], correction: Correction | None, name: str = "transform") -> Transform:
+        """Return the transform that `to_json` described; DataError for a key that is missing."""
+        keys = (
+            "options",
+            "fit_on",
+            "unit",
+            "variables",
+            "var_id",
+            "centre",
+            "scale",
+            "seed",
+            "cohort_ids",
+            "n_fit_rows",
+        )
+        for key in keys:
+            if key not in content:
+                raise DataError(
+                    f"{name}: key {key!r} is missing; there are {', '.join(content)} (an older version wrote it: "
+                    "run preprocess again)"
+                )
+        position = {var_id: j for j, var_id in enumerate(content["variables"])}
+        return cls(
+            options=content["options"],
+            fit_on=content["fit_on"],
+            unit=content["unit"],
+            variables=tuple(content["variables"]),
+            keep=np.array([position[var_id] for var_id in content["var_id"]], dtype=int),
+            correction=correction,
+            centre=np.array(content["centre"], dtype=float),
+            scale=np.array(content["scale"], dtype=float),
+            seed=content["seed"],
+            cohort_ids=tuple(content["cohort_ids"]),
+            n_fit_rows=content["n_fit_rows"],
+        )
+
     def save(self, folder: str | Path) -> None:
-        """Write transform.json and correction.safetensors; each appears whole or not at all."""
-        write_json(self.as_json(), Path(folder) / FILES["transform"])
+        """Write transform.json and correction.safetensors; equal fits give equal bytes."""
+        write_json(self.to_json(), Path(folder) / FILES["transform"])
         save_correction(self.correction, Path(folder) / FILES["correction"])
 
     @classmethod
     def load(cls, folder: str | Path) -> Transform:
-        """Return the transform that `save` wrote; DataError, naming file and key, if it is none."""
+        """Return what `save` wrote; it gives the same bits. DataError where a file or key is missing."""
         path = Path(folder) / FILES["transform"]
+        for file in (path, Path(folder) / FILES["correction"]):
+            if not file.is_file():
+                raise DataError(f"{folder}: no transform, there is no {file.name}")
         content = read_json(path)
-        arrays = {key: np.array(content.pop(key, None), dtype=np.float64) for key in ("centre", "scale")}
-        try:
-            transform = cls(**content, **arrays)
-        except TypeError as error:
-            raise DataError(f"{path}: is no saved transform: {error}") from None
-        if transform.options["correct"]["method"] != NONE:
-            transform.correction = load_correction(Path(folder) / FILES["correction"])
-        return transform
+        corrects = content.get("options", {}).get("correct", {}).get("method") != "none"
+        correction = load_correction(Path(folder) / FILES["correction"]) if corrects else None
+        return cls.from_json(content, correction, str(path))
 
 
-def _by_row(
-    X: np.ndarray, obs: pd.DataFrame, unit: str, options: Mapping[str, Any], seed: int
-) -> tuple[np.ndarray, str]:
-    """Return X after the steps that treat each row by itself, and its unit."""
-    if options["round"]:
-        if unit != "counts":
-            raise ConfigError(f"round: true, but the cohort's unit is {unit!r}, not counts")
-        X = np.rint(X)
-    if options["binarise"]:
-        X = binarise(X, obs["sample_id"], seed)
-    X = normalise(X, options["normalise"])
-    if not options["log2p1"]:
-        return X, unit
-    if unit not in LOG_UNITS:
-        raise ConfigError(f"log2p1: true, but the cohort's unit is {unit!r}; known: {', '.join(LOG_UNITS)}")
-    return np.log2(X + np.float32(1)), LOG_UNITS[unit]
-
-
-def _fit_correction(
-    X: np.ndarray, obs: pd.DataFrame, fit_rows: np.ndarray, entry: Mapping[str, Any]
-) -> Correction | None:
-    """Return the correction of config key `correct`, fitted on `fit_rows` of X (n_obs, n_vars); None for none."""
-    if entry["method"] == NONE:
-        return None
-    kind = correction_class(entry["method"])
-    rows = np.ones(len(X), dtype=bool) if kind.sees_all_rows else fit_rows
-    labels = obs[kind.labels].to_numpy()[rows]
-    return fit_correction(entry["method"], X[rows], obs["study"].to_numpy()[rows], labels, **entry["options"])
+def _fitted_correction(X: np.ndarray, obs: pd.DataFrame, fit_rows: np.ndarray, entry: Mapping[str, Any]) -> Correction:
+    method = entry["method"]
+    cls = correction_class(method)
+    for column in ("study", cls.labels):
+        if column not in obs:
+            raise DataError(f"correct: {method} needs column {column!r} of obs; there are {', '.join(obs.columns)}")
+    rows = np.ones(len(X), dtype=bool) if cls.sees_all_rows else fit_rows
+    study = obs["study"].to_numpy()[rows]
+    labels = obs[cls.labels].to_numpy()[rows]
+    return fit_correction(method, X[rows], study, labels, **entry.get("options", {}))
 
 
 def _corrected(X: np.ndarray, obs: pd.DataFrame, correction: Correction) -> np.ndarray:
-    for column in ("study", correction.labels):
-        if column not in obs:
-            raise DataError(f"correction {correction.name}: needs a column {column!r}; there are {', '.join(obs)}")
-    return correction.apply(X, obs["study"].to_numpy(), obs[correction.labels].to_numpy())
+    """Return corrected X (n, n_vars); a method that needs labels which obs lacks says so itself."""
+    if "study" not in obs:
+        raise DataError(
+            f"correction {correction.name}: needs the study of every row, obs has no column 'study'; "
+            f"there are {', '.join(obs.columns)}"
+        )
+    labels = obs[correction.labels].to_numpy() if correction.labels in obs else None
+    return correction.apply(X, obs["study"].to_numpy(), labels)

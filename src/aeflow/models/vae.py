@@ -36,7 +36,7 @@ from aeflow.models.parts.losses import check_unit_interval, gaussian_nll, kl_sta
 class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
     """Reconstruction plus penalty is the negative bound; of "iwae" the bound is all reconstruction.
 
-    variance : of the Gaussian likelihood, in squared units of x; None learns it. n_hidden_decoder : None mirrors n_hidden.
+    variance : of the Gaussian likelihood, in squared units of x; None learns it. n_hidden_decoder : None mirrors.
     n_draws : posterior draws per observation, L of "elbo" or K of "iwae".
     binarise : draw x ~ Bernoulli(x) anew for every batch and every likelihood (dynamic binarisation).
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.errors import DataError
 from aeflow.files import read_json
 
@@ -22,7 +23,7 @@ class Specification:
     architecture, hyperparameters : file.Class below aeflow.models, and its keyword arguments.
     training : settings of `aeflow.training.fit.fit`.
     view_filter : rows it was trained on. permuted : whether their columns were shuffled, as a control.
-    covariates : codes of the columns a conditional model is given; n_covariates : columns they make, or None.
+    covariates : of the columns a conditional model is given; n_covariates : columns they make, or None.
     choice : how a hyperparameter was chosen, {} if none was.
     data_hash, origin, unit, unit_before_scale, n_vars : of the dataset.
     outcome : what the model's likelihood is of, None without one.
@@ -38,7 +39,7 @@ class Specification:
     hyperparameters: dict[str, Any]
     training: dict[str, Any]
     view_filter: dict[str, list]
-    covariates: dict[str, Any]
+    covariates: CovariateCodes
     permuted: bool
     n_covariates: int | None
     choice: dict[str, Any]
@@ -66,10 +67,13 @@ class Specification:
         except ValueError as error:
             raise DataError(f"{path}: not JSON: {error}") from error
         try:
-            return cls(**content)
-        except TypeError as error:
+            codes = CovariateCodes.from_json(content.pop("covariates"))
+            return cls(**content, covariates=codes)
+        except (AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{path}: is no specification of a run: {error}") from None
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of model.json."""
-        return {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value is not None}
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["covariates"] = self.covariates.to_json()
+        return {key: value for key, value in content.items() if key not in OPTIONAL or value is not None}

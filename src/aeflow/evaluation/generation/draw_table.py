@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
+
+from aeflow.dataset.covariates import CovariateCodes
 
 GIVEN = "given:"  # prefix of the columns that say what a draw was conditioned on
 
 
-def given_rows(obs: pd.DataFrame, codes: Mapping[str, Any], n_draws: int, seed: int) -> np.ndarray:
+def given_rows(obs: pd.DataFrame, codes: CovariateCodes, n_draws: int, seed: int) -> np.ndarray:
     """Return the numbers of `n_draws` training rows, with replacement: what each draw is given.
 
     Each combination of the classes in `codes` is equally frequent, else rare ones would hardly be generated.
     """
     rng = np.random.default_rng(seed)
-    classes = [column for column in codes if "levels" in codes[column]]
+    classes = list(codes.classes)
     groups = list(obs.groupby(classes, sort=True).indices.values()) if classes else [np.arange(len(obs))]
     return np.array([rng.choice(groups[i % len(groups)]) for i in range(n_draws)])
 

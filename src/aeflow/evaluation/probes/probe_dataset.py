@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aeflow.correction import Correction, correction_class, fit_correction
-from aeflow.dataset.steps import LOG_UNITS, normalise
+from aeflow.dataset.steps import LOG_UNITS, log2p1, normalise
 from aeflow.errors import ConfigError
 from aeflow.evaluation.probes.study_probes import study_probes
 from aeflow.table import Table
@@ -23,10 +23,11 @@ def log_values(table: Table, options: dict[str, Any]) -> tuple[np.ndarray, str]:
     A dataset of whole counts, for count models, is probed on log2 of its upper-quartile scaled counts.
     """
     if options.get("round") and not options["log2p1"]:
-        return np.log2(normalise(table.X, "upper_quartile") + np.float32(1)), LOG_UNITS[table.unit]
-    X, unit = normalise(table.X, options["normalise"]), table.unit
+        return log2p1(normalise(table.X, "upper_quartile")), LOG_UNITS[table.unit]
+    X = normalise(table.X, options["normalise"])
+    unit = table.unit
     if options["log2p1"] and unit in LOG_UNITS:
-        return np.log2(X + np.float32(1)), LOG_UNITS[unit]
+        return log2p1(X), LOG_UNITS[unit]
     if unit not in LOG_UNITS.values():
         raise ConfigError(
             f"log2p1: {options['log2p1']}: study probes need log values, the cohort's unit is {unit!r}; "

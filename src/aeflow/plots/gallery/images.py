@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from aeflow.dataset.covariates import encode_covariates
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.errors import DataError
 from aeflow.models.base import Batch, standard_normal
 from aeflow.models.parts.corruption import corrupt
@@ -184,7 +184,7 @@ def conditional(m: Material) -> Figure:
     if len(codes) != 1 or "levels" not in next(iter(codes.values())):
         raise DataError(f"figure conditional: {run.name!r} must be given one column of classes, found {list(codes)}")
     column, levels = next((column, code["levels"]) for column, code in codes.items())
-    given = torch.from_numpy(encode_covariates(pd.DataFrame({column: levels}), codes)).to(m.device)
+    given = torch.from_numpy(CovariateCodes.from_json(codes).encode(pd.DataFrame({column: levels}))).to(m.device)
     z = standard_normal((N_CONDITIONAL, run.info["n_latent"]), given, m.generator())
     z, given = z.repeat(len(levels), 1), given.repeat_interleave(N_CONDITIONAL, 0)
     with torch.no_grad():

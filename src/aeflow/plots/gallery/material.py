@@ -14,13 +14,14 @@ import torch
 from matplotlib.figure import Figure
 
 from aeflow.dataset.batch import as_batch
+from aeflow.dataset.covariates import CovariateCodes
 from aeflow.evaluation.task import Task
 from aeflow.files import read_json
 from aeflow.models.base import AbstractAutoencoder, Batch
 from aeflow.models.build import load_model
 from aeflow.plots.style import styled
 from aeflow.scoring.forward import encode_all, reconstruct_all
-from aeflow.table import Table, read_table
+from aeflow.table import Table
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Material:
     def batch(self, run: ShownRun, rows: np.ndarray | slice = slice(None)) -> Batch:
         """Return test rows as the run's model takes them."""
         table = self.test if isinstance(rows, slice) else self.test.select(rows=rows)
-        return as_batch(table, run.info["covariates"], self.device)
+        return as_batch(table, CovariateCodes.from_json(run.info["covariates"]), self.device)
 
     def encode(self, run: ShownRun, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return latents (n, n_latent) of test rows."""
@@ -111,7 +112,7 @@ def read_material(
     masks = _masks(obs, Task.of_entry("of the gallery", task, view)) if task else {}
     sides = [task["control"][side] for side in ("negative", "positive")] if task and "control" in task else []
     control = " vs ".join(" ".join(str(v) for values in side.values() for v in values) for side in sides)
-    return Material(found, read_table(*tables), obs, masks, device, control)
+    return Material(found, Table.read(*tables), obs, masks, device, control)
 
 
 def _masks(obs: pd.DataFrame, task: Task) -> dict[str, np.ndarray]:

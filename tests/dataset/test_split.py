@@ -1,0 +1,55 @@
+"""Who goes where: no donor in two splits, shares and strata as asked for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aeflow.dataset.split import fitting_rows, split_by_group, split_rows
+from aeflow.errors import ConfigError, DataError
+
+FRACTIONS = {"train": 0.6, "val": 0.15, "test": 0.25}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=30, max_size=200), st.integers(0, 99))
+def test_split_properties(rows, seed):
+    """Breaks if a donor is divided, a split is far from its share, or the seed does not decide."""
+    groups, strata = pd.Series([r[0] for r in rows]), pd.Series([r[1] for r in rows])
+    split = split_by_group(groups, strata, FRACTIONS, seed)
+    assert pd.Series(split).groupby(groups).nunique().max() == 1
+    largest = groups.value_counts().max()
+    for name, fraction in FRACTIONS.items():
+        assert abs((split == name).sum() - fraction * len(rows)) <= 2 * largest
+    assert np.array_equal(split, split_by_group(groups, strata, FRACTIONS, seed))
+
+
+def test_split_is_stratified():
+    """Breaks if a rare stratum can end up in one split alone."""
+    strata = pd.Series(["common"] * 180 + ["rare"] * 20)
+    for seed in range(20):
+        split = split_by_group(pd.Series(range(200)), strata, FRACTIONS, seed)
+        assert abs((split[180:] == "test").sum() - 5) <= 1
+
+
+def test_fractions_must_sum_to_one():
+    """Breaks if rows are silently left without a split."""
+    with pytest.raises(ConfigError, match="sum to 1"):
+        split_by_group(pd.Series([1, 2]), pd.Series(list("aa")), {"train": 0.5, "val": 0.1, "test": 0.1}, 0)
+
+
+def test_a_split_without_rows_is_refused():
+    """Breaks if a cohort of one donor ends in an empty test set, and every metric is NaN."""
+    obs = pd.DataFrame({"sample_id": ["a", "b"], "donor_id": ["d", "d"]})
+    with pytest.raises(DataError, match="no row is left for 'val' of 2 rows"):
+        split_rows(obs, {"by": "donor", "fractions": FRACTIONS, "stratify": []}, 0)
+
+
+def test_fitting_rows_are_training_rows_of_the_filter():
+    """Breaks if a fitted step can see a tumour or a test row."""
+    obs = pd.DataFrame({"condition": ["normal", "tumour", "normal", "normal"]})
+    split = np.array(["train", "train", "test", "val"])
+    assert fitting_rows(obs, split, {"condition": ["normal"]}).tolist() == [True, False, False, False]
+    with pytest.raises(DataError, match="leaves no training row"):
+        fitting_rows(obs, np.array(["val", "train", "test", "val"]), {"condition": ["normal"]})
