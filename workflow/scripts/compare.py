@@ -6,10 +6,12 @@ start_job(snakemake)
 
 import pandas as pd
 
+from aeflow.cohort import summary_of_dropped
 from aeflow.evaluation.across_views import over_views, views_text
 from aeflow.evaluation.comparison import as_text, leaderboard, ranks
 from aeflow.evaluation.paired import donor_intervals
 from aeflow.evaluation.stability import stability_rows
+from aeflow.expression.quality import gate_text
 from aeflow.files import atomic_path, read_json, write_frame
 
 inputs, out = snakemake.input, snakemake.output
@@ -21,8 +23,9 @@ stability = stability_rows(zip(models, map(pd.read_parquet, inputs.latents), str
 board = pd.concat([board, stability], ignore_index=True) if len(stability) else board
 write_frame(board, out.parquet)
 views = over_views(board, snakemake.params.tasks)
-for frame, path in ((board, out.csv), (ranks(board), out.ranks), (views, out.views)):
+left_out = summary_of_dropped(pd.read_parquet(inputs.dropped))
+for frame, path in ((board, out.csv), (ranks(board), out.ranks), (views, out.views), (left_out, out.dropped)):
     with atomic_path(path) as tmp:
         frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
-    tmp.write_text(as_text(board) + views_text(views))
+    tmp.write_text(as_text(board, gate_text(read_json(inputs.quality))) + views_text(views))
