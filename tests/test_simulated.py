@@ -131,7 +131,7 @@ def test_gate_leaves_samples_out(small, gmt, tmp_path):
     _, cohort = small
     assert cohort.quality["gate"] is None and "obs" not in set(cohort.dropped["axis"])
     limit = float(np.quantile(cohort.table.X, 0.95))
-    n_gated = (cohort.table.X > np.float32(limit)).sum(1)
+    n_gated = (np.float32(limit) < cohort.table.X).sum(1)
     most = int(np.sort(n_gated)[-3])
     gate = {"max_value": limit, "action": "clip", "max_per_obs": most}
     gated = unified(tmp_path / "sim", gmt, **SMALL, gate=gate)

@@ -16,7 +16,7 @@ LOG_CEILING = 64.0  # no log2 expression reaches it; the largest value of every 
 WHOLE_SHARE = 0.3  # of non-zero values: RSEM counts have 0.68 to 0.76 whole ones, FPKM matrices at most 0.03
 GATE_ACTIONS = ("clip", "drop_var", "error")
 GATE_KEYS = ("max_value", "action", "max_per_obs")
-# Of 913 normalized samples none has more than 25 values above 2^20, and 99 % have at most 13, as many as there are
+# Of 913 normalized samples none has more than 25 values above 2^20 and 99 % have at most 12, most of them of
 # mitochondrial genes; samples that ComBat blew up have 72 and more (docs/decisions.md).
 MAX_PER_OBS = 40
 N_WORST = 20
