@@ -150,6 +150,14 @@ def test_not_better_than_pca_is_printed():
     assert "SIMULATED" not in as_text(board([1, 1], [1, 1], origin="real"))
 
 
+def test_foot_says_what_was_left_out():
+    """Breaks if the samples that a gate left out are not in the last line of the table."""
+    note = "Gate: 2 of 145 samples left out for more than 40 values above 1.04858e+06."
+    frame = board([0.71, 0.90], [0.70, 0.80])
+    assert as_text(frame, note).splitlines()[-1] == note
+    assert as_text(frame, note).removesuffix(note + "\n") == as_text(frame)
+
+
 def test_control_and_alarms_stand_beside_their_score():
     """Breaks if a tumour-detection number stands alone, or a control far from 0.5 is not marked."""
     stem = "anomaly/tumour/deviation/squared_error/"

@@ -415,6 +415,32 @@ def test_both(tmp_path):
     assert set(kidney["sample_id"]) == {G1, N1, T1, T2}
 
 
+@pytest.mark.parametrize("source", [gtex, gdc, gtex_gdc])
+def test_gate_leaves_samples_out(source, tmp_path):
+    """Breaks if a source lets a sample of too many gated values into the table, or drops it without logging it."""
+    made = {
+        gtex: lambda: (make_gtex(tmp_path), {}),
+        gdc: lambda: make_gdc(tmp_path),
+        gtex_gdc: lambda: make_both(tmp_path),
+    }
+    files, options = made[source]()
+    whole = source.unify(files, kind="counts", **options)
+    n_gated = (whole.table.X > 6).sum(1)
+    most = int(n_gated.min())
+    too_many = n_gated > most
+    expected = dict(zip(whole.table.obs["sample_id"][too_many], n_gated[too_many], strict=True))
+    assert 0 < len(expected) < whole.table.n_obs
+    gate = {"max_value": 6, "action": "clip", "max_per_obs": most}
+    cohort = source.unify(files, kind="counts", gate=gate, **options)
+    gone = cohort.dropped[cohort.dropped["reason"] == f"more than {most} values above the gate 6"].set_index("id")
+    assert gone["value"].to_dict() == expected and set(gone["axis"]) == {"obs"}
+    file_of = whole.table.obs.set_index("sample_id")["source_file"]
+    assert gone["source_file"].to_dict() == file_of[list(expected)].to_dict()
+    assert cohort.table.obs["sample_id"].tolist() == [s for s in whole.table.obs["sample_id"] if s not in expected]
+    assert cohort.quality["gate"]["n_obs_dropped"] == len(expected)
+    assert cohort.quality["n_dropped"]["obs"] == whole.quality["n_dropped"]["obs"] + len(expected)
+
+
 def test_both_in_other_units(tmp_path):
     """Breaks if TPM pass for counts, counts for TPM, or log values for either, in one study or one sample."""
     files, options = make_both(tmp_path)

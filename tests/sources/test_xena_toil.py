@@ -153,6 +153,17 @@ def test_one_aliquot(tmp_path):
     assert cohort.dropped["reason"].tolist() == [f"another aliquot of the sample is kept: {twin}"]
 
 
+def test_gate_leaves_samples_out(tmp_path):
+    """Breaks if a sample of too many gated values stays, or is dropped without its file in the log."""
+    gate = {"max_value": 1000, "action": "clip", "max_per_obs": 0}
+    cohort = xena_toil.unify(make(tmp_path), "tpm", n_genes=5, gate=gate)
+    assert sorted(cohort.table.obs["sample_id"]) == sorted([LUNG, TUMOUR])
+    (gone,) = cohort.dropped[cohort.dropped["id"] == KIDNEY].to_dict("records")
+    file = "TcgaTargetGtex_rsem_gene_tpm.gz"
+    assert (gone["reason"], gone["value"], gone["source_file"]) == ("more than 0 values above the gate 1000", 1, file)
+    assert cohort.quality["gate"]["n_obs_dropped"] == 2 and cohort.quality["n_obs"] == 2
+
+
 def test_hgnc_symbols(tmp_path):
     """Breaks if names are not brought up to date with symbols: hgnc, or Entrez ids are lost."""
     files = make(tmp_path)

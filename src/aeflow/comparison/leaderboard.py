@@ -177,8 +177,11 @@ def pictured(metrics: Iterable[str]) -> list[str]:
     return [m for m in sorted(set(metrics)) if any(re.fullmatch(pattern, m) for pattern in PICTURED)]
 
 
-def as_text(board: pd.DataFrame) -> str:
-    """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict on PCA."""
+def as_text(board: pd.DataFrame, note: str = "") -> str:
+    """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict on PCA.
+
+    note : sentence about the data for the foot, such as `aeflow.expression.quality.gate_text` gives.
+    """
     dataset, origin = board["dataset"].iloc[0], board["origin"].iloc[0]
     title = f"Dataset {dataset}" + (": SIMULATED DATA, no measurements" if origin == "simulated" else "")
     lines = [title, "=" * len(title)]
@@ -198,6 +201,8 @@ def as_text(board: pd.DataFrame) -> str:
             f"! is more than {CONTROL_MARGIN} from it: the score detects the study, not tumours alone.",
             "Alarms: share of the normals of either study above a threshold that 5 % of the validation normals exceed.",
         ]
+    if note:
+        lines.append(note)
     return "\n".join(lines) + "\n"
 
 

@@ -105,19 +105,17 @@ def finish(
     ----------
     dropped : rows of the drop log so far; `figures` : more entries of the quality record.
     """
-    X, keep, dropped_gate, report = quality.apply_gate(X, obs, genes.var["symbol"].to_numpy(), gate)
-    if not keep.any():
-        raise DataError(f"gate {dict(gate or {})}: no gene is left of {len(keep)}")
-    log = [*dropped, *dropped_gate]
+    gated = quality.apply_gate(X, obs, genes.var["symbol"].to_numpy(), gate)
+    log = [*dropped, *gated.dropped]
     record = {
         "origin": "real",
         "kind": kind,
         "unit": unit,
-        "genes": genes.report | {"kept": int(keep.sum())},
-        "gate": report,
+        "genes": genes.report | {"kept": int(gated.keep_var.sum())},
+        "gate": gated.report,
         "n_dropped": {axis: sum(row[0] == axis for row in log) for axis in ("obs", "var")},
-        **quality.describe(X, obs),
+        **quality.describe(gated.X, gated.obs),
         **figures,
     }
-    var = genes.var[keep].reset_index(drop=True)
-    return Cohort(Table(X, obs.reset_index(drop=True), var, unit), dropped_frame(log), record)
+    var = genes.var[gated.keep_var].reset_index(drop=True)
+    return Cohort(Table(gated.X, gated.obs.reset_index(drop=True), var, unit), dropped_frame(log), record)

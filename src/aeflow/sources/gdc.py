@@ -15,7 +15,8 @@ kind : "counts" (column unstranded) or "tpm" (column tpm_unstranded). Both linea
 manifest, metadata : paths of the two files, relative to the working directory.
 tissues : list of words of expression/vocabulary.py. Default all. Files of other projects are not fetched.
 symbols : "source" (GENCODE's, as the files have them) or "hgnc" (today's, see expression/ids.py). Default source.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ by_tissue : list of GTEx tissues in the form of file names, such as [kidney_cort
     files of these tissues; null reads the one file of all tissues (about 1 GB). Default null.
 tissues : list of words of expression/vocabulary.py. Default all.
 symbols : "source" (those of the release) or "hgnc" (today's, see expression/ids.py). Default source.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ kind : "expected_count" (RSEM counts), "unnormalized" (FPKM, upper quartile scal
 tissues : list of `CLUSTERS` keys; a tissue stands for its GTEx file(s) and the normal and tumour files of its TCGA
     projects. Default all.
 matrices : list such as [kidney-gtex, kich-tcga, kich-tcga-t] (normal) limits the choice to these. Default all.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default: clip at 2^20 for
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; a sample with
+    more gated values than max_per_obs (default 40) is dropped, see expression/quality.py. Default: clip at 2^20 for
     "normalized", whose ComBat left values up to 1e11; none for the other kinds.
 donors : whether to read sex and age bracket of GTEx's donors from the sheet of GTEx v8 (source gtex); they are blank
     without it, and for TCGA. Default false.
@@ -201,9 +202,9 @@ def unify_matrices(
         per_file[matrix.name]["zero_fraction"] = float((values == 0).mean())
 
     X = align.stack(axes, obs, symbols, check)
-    X, keep, dropped_gate, report = quality.apply_gate(X, obs, symbols, gate)
-    if not keep.any():
-        raise DataError(f"gate {dict(gate or {})}: no gene is left of {len(keep)}")
+    gated = quality.apply_gate(X, obs, symbols, gate)
+    log = [*dropped_obs, *dropped_var, *gated.dropped]
+    keep = gated.keep_var
     ids = pd.Series(entrez[keep]).astype("Int64").where(lambda e: e > 0)
     var = pd.DataFrame({"var_id": symbols[keep], "symbol": symbols[keep], "entrez_id": ids})
     figures = {
@@ -212,12 +213,12 @@ def unify_matrices(
         "unit": unit,
         "files": per_file,
         "genes": {"intersection": len(symbols), "union": n_union, "kept": int(keep.sum())},
-        "gate": report,
-        "n_dropped": {"obs": len(dropped_obs), "var": len(dropped_var) + len(dropped_gate)},
-        **quality.describe(X, obs),
+        "gate": gated.report,
+        "n_dropped": {axis: sum(row[0] == axis for row in log) for axis in ("obs", "var")},
+        **quality.describe(gated.X, gated.obs),
     }
-    table = Table(X, obs[list(OBS_COLUMNS)], var, unit)
-    return Cohort(table, dropped_frame([*dropped_obs, *dropped_var, *dropped_gate]), figures)
+    table = Table(gated.X, gated.obs[list(OBS_COLUMNS)], var, unit)
+    return Cohort(table, dropped_frame(log), figures)
 
 
 def label_of(name: str) -> FileLabel:

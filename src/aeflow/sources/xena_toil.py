@@ -9,7 +9,8 @@ kind : "tpm" (log2(tpm+0.001) in the file) or "expected_count" (log2(x+1) in the
 tissues : list of words of expression/vocabulary.py. Default all.
 symbols : "probemap" (GENCODE v23's, as Xena gives them) or "hgnc" (today's, see expression/ids.py). Default probemap.
 n_genes : rows the matrix must have; truncated downloads of these files are common. Default 60498.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations
