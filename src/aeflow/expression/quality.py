@@ -1,4 +1,4 @@
-"""Is a matrix what it says it is? Units against ranges, a gate on absurd values, and figures for the record."""
+"""How good is a cohort? A gate on absurd values, and figures for the record."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import pandas as pd
 
 from aeflow.errors import ConfigError, DataError
 
-LOG_CEILING = 64.0  # no log2 expression reaches it; the largest value of every linear matrix seen is above 1e5
-WHOLE_SHARE = 0.3  # of non-zero values: RSEM counts have 0.68 to 0.76 whole ones, FPKM matrices at most 0.03
 GATE_ACTIONS = ("clip", "drop_var", "error")
 GATE_KEYS = ("max_value", "action", "max_per_obs")
 # Of 913 normalized samples none has more than 25 values above 2^20 and 99 % have at most 12, most of them of
@@ -22,22 +20,6 @@ MAX_PER_OBS = 40
 N_WORST = 20
 
 logger = logging.getLogger(__name__)
-
-
-def check_unit(name: str, values: np.ndarray, unit: str) -> None:
-    """Raise DataError if the range of `values` (any shape) contradicts the linear `unit` ("counts" or "fpkm")."""
-    largest = float(values.max())
-    if largest < LOG_CEILING:
-        raise DataError(
-            f"{name}: declared as {unit}, a linear unit, but its largest value is {largest:g}: "
-            "this looks like log-transformed data"
-        )
-    present = values > 0
-    whole = float((values == np.floor(values))[present].mean())
-    if unit == "counts" and whole < WHOLE_SHARE:
-        raise DataError(f"{name}: declared as counts, but only {whole:.1%} of its non-zero values are whole numbers")
-    if unit == "fpkm" and whole > WHOLE_SHARE:
-        raise DataError(f"{name}: declared as fpkm, but {whole:.1%} of its non-zero values are whole, as in counts")
 
 
 def check_gate(gate: Mapping[str, Any] | None) -> None:

@@ -22,13 +22,15 @@ from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from aeflow.dataset.cohort import Cohort
+    from aeflow.expression.sheets import SampleSheet
+    from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
+ORIGIN = "real"
+SIMULATES = False
 STEMS = {"counts": "gene_reads", "tpm": "gene_tpm"}
 RELEASES = {  # release -> {whole matrix, one tissue, annotations}, paths below the host, bucket first
     "v8": (
@@ -46,6 +48,7 @@ FOLDERS = {"counts": "counts", "tpm": "tpms"}
 ATTRIBUTES, DONORS = "SampleAttributesDS", "SubjectPhenotypesDS"
 ATTRIBUTE_COLUMNS = ("SAMPID", "SMTS", "SMTSD", "SMAFRZE", "SMCENTER")
 FREEZE = "RNASEQ"
+TEXT = ("gene_id", "symbol")
 HGNC = "hgnc:hgnc_complete_set.txt"
 
 
@@ -83,9 +86,8 @@ def convert(path: Path, out: Path) -> None:
     DataError : naming file, line and column, for a GCT file whose header contradicts its body, values that are not
         finite non-negative numbers, ids that are not GTEx's, or a sheet without its columns.
     """
-    from aeflow.expression import donors, ids, sheets
+    from aeflow.expression import donors, gct, ids, sheets, wide
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.gct import convert_gct
 
     name = Path(path).name
     if ATTRIBUTES in name:
@@ -95,7 +97,7 @@ def convert(path: Path, out: Path) -> None:
     elif name == HGNC.partition(":")[2]:
         ids.convert_hgnc(path, out)
     else:
-        convert_gct(path, out, parse_barcode)
+        wide.convert_matrix(path, out, gct.read_gct_header(path), non_negative=True, check_sample=parse_barcode)
 
 
 def unify(
@@ -114,56 +116,46 @@ def unify(
     DataError : values that contradict `kind`, a sample in two files, a tissue that is not in the vocabulary, no sample
         left.
     """
-    from aeflow.expression import assemble, ids, quality
+    from aeflow.expression import ids, quality, stack
+    from aeflow.expression.units import Measure
 
     _check_options(kind, release, by_tissue, tissues, symbols)
     quality.check_gate(gate)
-    obs, chosen, dropped = samples(files, kind, release, by_tissue, tissues)
+    sheet, chosen = samples(files, kind, release, by_tissue, tissues)
+    obs, dropped = sheet.finish(f"GTEx {release}")
     table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
-    X, genes = assemble.stack(chosen, obs, table, kind)
-    dropped = [*dropped, *genes.dropped]
-    return assemble.finish(X, obs[list(OBS_COLUMNS)], genes, dropped, unit=kind, kind=kind, gate=gate, release=release)
+    described = {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind, "release": release}
+    return stack.by_ensembl_id(chosen, obs, dropped, Measure(kind), table=table, gate=gate, **described)
 
 
 def samples(
     files: Mapping[str, Path], kind: str, release: str, by_tissue: Sequence[str] | None, tissues: Sequence[str] | None
-) -> tuple[pd.DataFrame, dict[str, Path], list[tuple]]:
-    """Return obs (with matrix and column, for `assemble.stack`), the matrices, and what is left out.
+) -> tuple[SampleSheet, dict[str, Matrix]]:
+    """Return the sample sheet and the matrices.
 
     Samples are taken from the matrices: the attributes list many more, of DNA and of RNA that failed.
     """
-    from aeflow.expression import assemble, sheets
+    from aeflow.expression import sheets
     from aeflow.expression.donors import read_donors
     from aeflow.expression.wide import Matrix
 
-    attributes = _by_key(files[f"{release}/attributes"], "SAMPID", ATTRIBUTES)
+    attributes = sheets.rows_by(files[f"{release}/attributes"], "SAMPID", ATTRIBUTES)
     donors = read_donors(files[f"{release}/donors"])
-    paths = matrices(kind, release, by_tissue)
-    chosen = {name: files[name] for name in sorted(paths) if name.startswith(f"{release}/gene_")}
-    rows, dropped, seen = [], [], {}
-    for name, parquet in chosen.items():
-        file = Path(paths[name]).name
+    chosen = {
+        name: Matrix(files[name], TEXT, Path(path).name)
+        for name, path in sorted(matrices(kind, release, by_tissue).items())
+        if name.startswith(f"{release}/gene_")
+    }
+    sheet = sheets.SampleSheet()
+    for name, sample in sheets.samples_of(chosen):
+        file = chosen[name].source_file
         slug = name.split("/")[2] if name.count("/") == 2 else None
-        for sample in sorted(Matrix(parquet, assemble.GENE_TEXT).samples):
-            if sample in seen:
-                raise DataError(f"{file}: sample {sample!r} is in {seen[sample]}, too")
-            seen[sample] = file
-            row, reason = _row(sample, attributes.get(sample), donors, tissues, file, slug)
-            if reason:
-                dropped.append(("obs", sample, reason, float("nan"), file))
-            else:
-                rows.append(row | {"matrix": name, "column": sample, "source_file": file})
-    obs, dropped = sheets.one_per_piece(rows, dropped, f"GTEx {release}")
-    return obs, chosen, dropped
-
-
-def _by_key(path: Path, key: str, sheet: str) -> dict[str, dict[str, str]]:
-    import pandas as pd
-
-    frame = pd.read_parquet(path)
-    if frame[key].duplicated().any():
-        raise DataError(f"{sheet}: {key} {frame[key][frame[key].duplicated()].iloc[0]!r} occurs more than once")
-    return {row[key]: row for row in frame.to_dict("records")}
+        row, reason = _row(sample, attributes.get(sample), donors, tissues, file, slug)
+        if reason:
+            sheet.leave_out(sample, reason, file)
+        else:
+            sheet.add(row, matrix=name, column=sample, source_file=file)
+    return sheet, chosen
 
 
 def _row(

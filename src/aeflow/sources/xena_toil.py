@@ -24,18 +24,18 @@ from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from aeflow.dataset.cohort import Cohort
+    from aeflow.expression.sheets import SampleSheet
     from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
-MATRICES = {  # kind -> name, file, scale in the file, what the logarithm adds, unit
-    "tpm": ("gene_tpm", "TcgaTargetGtex_rsem_gene_tpm.gz", "log2(x+0.001)", 0.001, "tpm"),
-    "expected_count": ("gene_expected_count", "TcgaTargetGtex_gene_expected_count.gz", "log2(x+1)", 1.0, "counts"),
+ORIGIN = "real"
+SIMULATES = False
+MATRICES = {  # kind -> name, file, scale in the file, unit
+    "tpm": ("gene_tpm", "TcgaTargetGtex_rsem_gene_tpm.gz", "log2(x+0.001)", "tpm"),
+    "expected_count": ("gene_expected_count", "TcgaTargetGtex_gene_expected_count.gz", "log2(x+1)", "counts"),
 }
 PHENOTYPE = ("phenotype", "TcgaTargetGTEX_phenotype.txt.gz")
 PROBEMAP = ("probemap", "probeMap/gencode.v23.annotation.gene.probemap")
@@ -73,7 +73,7 @@ def convert(path: Path, out: Path) -> None:
     DataError : naming file, line and column, for anything but a full matrix of finite numbers with unique genes and
         known barcodes, or a sheet without its columns.
     """
-    from aeflow.expression import ids, sheets
+    from aeflow.expression import ids, sheets, wide
 
     name = Path(path).name
     if name == Path(PHENOTYPE[1]).name:
@@ -83,19 +83,8 @@ def convert(path: Path, out: Path) -> None:
     elif name == HGNC[1].partition(":")[2]:
         ids.convert_hgnc(path, out)
     else:
-        _convert_matrix(path, out)
-
-
-def _convert_matrix(path: Path, out: Path) -> None:
-    from aeflow.expression import sheets, text, wide
-
-    first, *samples = sheets.split_header(text.read_lines(path, 1)[0], f"{path}: line 1")
-    if first != "sample" or not samples:
-        raise DataError(f"{path}: line 1, column 1: expected 'sample' before the sample ids, found {first[:80]!r}")
-    for column, sample in enumerate(samples, start=2):
-        _parse(sample, f"{path}: line 1, column {column}")
-    header = wide.Header({"sample": "gene_id"}, samples, n_lines=1)
-    wide.convert_matrix(path, out, header, non_negative=False)
+        header = wide.read_header(path, {"sample": "gene_id"})
+        wide.convert_matrix(path, out, header, non_negative=False, check_sample=_parse)
 
 
 def unify(
@@ -116,77 +105,49 @@ def unify(
     DataError : another number of genes than `n_genes`, values that contradict the scale the kind has, a sample whose
         id contradicts the sample sheet, a tissue that is not in the vocabulary, no sample left.
     """
-    import numpy as np
-
-    from aeflow.expression import assemble, ids, quality, units, wide
+    from aeflow.expression import ids, quality, stack, units
+    from aeflow.expression.wide import Matrix
 
     _check_options(kind, tissues, symbols, n_genes)
     quality.check_gate(gate)
-    name, file, scale, offset, unit = MATRICES[kind]
-    matrix = wide.Matrix(files[name], ("gene_id",))
-    if len(matrix.text) != n_genes:
-        raise DataError(f"{file} ({matrix.path}): {len(matrix.text)} genes, expected {n_genes}: a cut-off download?")
-    obs, dropped_obs = _sample_sheet(matrix, files[PHENOTYPE[0]], file, tissues)
+    name, file, scale, unit = MATRICES[kind]
+    matrix = Matrix(files[name], ("gene_id",), file)
+    genes = matrix.text().column("gene_id").to_pylist()
+    if len(genes) != n_genes:
+        raise DataError(f"{matrix.title}: {len(genes)} genes, expected {n_genes}: a cut-off download?")
+    obs, dropped = _sample_sheet(name, matrix, files[PHENOTYPE[0]], tissues).finish(file)
     table = ids.read_symbols(files[HGNC[0]]) if symbols == "hgnc" else None
-    genes = ids.name_genes(*_gene_ids(matrix, files[PROBEMAP[0]], file), table, file)
-    X = np.zeros((len(obs), len(genes.var)), dtype=np.float32, order="F")
-    samples = obs["sample_id"].tolist()
-    seen = units.RangeCheck(len(samples))
-    wide.collapse(matrix, samples, genes.groups, X, seen.linear(lambda values: _inverse(values, offset)))
-    units.check_scale(f"{file} ({matrix.path})", scale, samples, seen.low, seen.high)
-    dropped = [*dropped_obs, *genes.dropped]
-    return assemble.finish(X, obs[list(OBS_COLUMNS)], genes, dropped, unit=unit, kind=kind, gate=gate)
+    found = _symbols(genes, files[PROBEMAP[0]], file)
+    measure, described = units.Measure(unit, scale), {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind}
+    return stack.by_ensembl_id(
+        {name: matrix}, obs, dropped, measure, table=table, symbols=found, gate=gate, **described
+    )
 
 
-def _inverse(values: np.ndarray, offset: float) -> np.ndarray:
-    """Return 2^values - offset, at least 0 (float32, new array)."""
-    import numpy as np
+def _symbols(genes: Sequence[str], probemap: Path, file: str) -> list[str]:
+    """Return the probemap's symbols of `genes`; DataError for a gene it does not have."""
+    from aeflow.expression.sheets import rows_by
 
-    with np.errstate(over="ignore"):  # linear values in the file become infinite here and are refused by their range
-        linear = np.exp2(values)
-    linear -= np.float32(offset)
-    # zero is stored as log2(offset) rounded to 4 decimals, which would come back as up to 7e-8 with offset 0.001
-    linear[linear < offset * 1e-3] = 0
-    return linear
-
-
-def _gene_ids(matrix: Matrix, probemap: Path, file: str) -> tuple[np.ndarray, list[str]]:
-    """Return the stable ids and the probemap's symbols of the rows; DataError for a gene it does not have."""
-    import pandas as pd
-
-    from aeflow.expression import ids
-
-    names = pd.read_parquet(probemap)
-    if names["id"].duplicated().any():
-        raise DataError(f"{PROBEMAP[1]}: gene {names['id'][names['id'].duplicated()].iloc[0]!r} occurs more than once")
-    rows = matrix.text["gene_id"]
-    found = rows.map(names.set_index("id")["gene"])
-    if found.isna().any():
-        raise DataError(f"{file}: gene {rows[found.isna()].iloc[0]!r} is not in {PROBEMAP[1]}")
-    return ids.stable_ids(rows, file), found.tolist()
+    names = rows_by(probemap, "id", PROBEMAP[1])
+    unknown = next((gene for gene in genes if gene not in names), None)
+    if unknown is not None:
+        raise DataError(f"{file}: gene {unknown!r} is not in {PROBEMAP[1]}")
+    return [names[gene]["gene"] for gene in genes]
 
 
-def _sample_sheet(
-    matrix: Matrix, phenotype: Path, file: str, tissues: Sequence[str] | None
-) -> tuple[pd.DataFrame, list[tuple]]:
-    """Return obs of the samples that belong to the cohort, ordered by id, and why the others do not."""
-    import pandas as pd
-
+def _sample_sheet(name: str, matrix: Matrix, phenotype: Path, tissues: Sequence[str] | None) -> SampleSheet:
+    """Return the samples that belong to the cohort, ordered by id, and why the others do not."""
     from aeflow.expression import sheets
 
-    frame = pd.read_parquet(phenotype)
-    if frame["sample"].duplicated().any():
-        twice = frame["sample"][frame["sample"].duplicated()].iloc[0]
-        raise DataError(f"{PHENOTYPE[1]}: sample {twice!r} occurs more than once")
-    sheet = {row["sample"]: row for row in frame.to_dict("records")}
-    rows, dropped = [], []
-    for sample in sorted(matrix.samples):
-        row, reason = _row(sample, sheet.get(sample), file, tissues)
+    rows = sheets.rows_by(phenotype, "sample", PHENOTYPE[1])
+    sheet = sheets.SampleSheet()
+    for _, sample in sheets.samples_of({name: matrix}):
+        row, reason = _row(sample, rows.get(sample), matrix.source_file, tissues)
         if reason:
-            dropped.append(("obs", sample, reason, float("nan"), file))
+            sheet.leave_out(sample, reason, matrix.source_file)
         else:
-            rows.append(row)
-    return sheets.one_per_piece(rows, dropped, file)
+            sheet.add(row, matrix=name, column=sample, source_file=matrix.source_file)
+    return sheet
 
 
 def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence[str] | None) -> tuple[dict, str]:
@@ -221,7 +182,7 @@ def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence
         tissue = vocabulary.tcga_tissue(project, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    labels = {"study": study, "tissue": tissue, "project": project, "source_file": file}
+    labels = {"study": study, "tissue": tissue, "project": project}
     return barcode | labels | {"centre": "", "sex": SEXES[sheet["_gender"]], "age_bracket": ""}, ""
 
 
