@@ -21,7 +21,8 @@ from aeflow.errors import DataError
 from aeflow.expression import text
 from aeflow.files import atomic_path
 
-ROWS = 4096  # genes per row group: small in memory, and a footer of 20,000 columns stays readable
+ROWS = 4096  # genes of a row group, at least: so the footer of 20,000 columns stays readable
+VALUES = 1 << 24  # of a row group, where that is more: so a matrix of few samples is one group, which is cheaper
 COLUMNS = 1024  # samples read from Parquet at a time
 WIDE = 4096  # samples; from here on a column and chunk costs polars more than its cells do (tests/bench/README.md)
 IDS = re.compile(r"( *\d{1,18} *)(\t *\d{1,18} *)*", re.ASCII)  # whole numbers, with a tab between them
@@ -74,7 +75,7 @@ def convert_matrix(
     compression: str = "none",
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a matrix as Parquet: text columns, then one float32 column per sample; genes in rows, `ROWS` a row group.
+    """Write a matrix as Parquet: text columns, then one float32 column per sample; genes in rows.
 
     Uncompressed by default, because zstd saves a third of the space of a wide matrix and takes twice the time to write.
 
@@ -161,7 +162,7 @@ def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np
         quote_char=None,
         glob=False,
     )
-    for frame in lines.collect_batches(chunk_size=ROWS, maintain_order=True):
+    for frame in lines.collect_batches(chunk_size=_group_rows(header), maintain_order=True):
         cells = [column.to_list() for column in frame.get_columns()[:n_text]]
         yield cells, frame[:, n_text:].to_numpy(order="fortran").T
 
@@ -169,7 +170,8 @@ def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np
 def _by_cell(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
     """Yield rows whose numbers were parsed as one long column, which costs nothing per column of the matrix."""
     n_text, n_samples, line = len(header.text), len(header.samples), 0
-    values, labels = np.empty((n_samples, ROWS), dtype=np.float32), []
+    group = _group_rows(header)
+    values, labels = np.empty((n_samples, group), dtype=np.float32), []
     for lines in text.line_blocks(path):
         rows = [row.split(b"\t", n_text) for row in lines[max(header.n_lines - line, 0) :]]
         line += len(lines)
@@ -186,15 +188,19 @@ def _by_cell(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.n
         block = numbers["value"].to_numpy().reshape(len(rows), n_samples)  # ValueError where a cell is empty
         done = 0
         while done < len(rows):
-            start, n = len(labels), min(ROWS - len(labels), len(rows) - done)
+            start, n = len(labels), min(group - len(labels), len(rows) - done)
             values[:, start : start + n] = block[done : done + n].T
             labels += [[cell.decode("utf-8") for cell in row[:n_text]] for row in rows[done : done + n]]
             done += n
-            if len(labels) == ROWS:
+            if len(labels) == group:
                 yield list(zip(*labels, strict=True)), values
                 labels = []
     if labels:
         yield list(zip(*labels, strict=True)), values[:, : len(labels)]
+
+
+def _group_rows(header: Header) -> int:
+    return max(ROWS, VALUES // len(header.samples))
 
 
 def _locate(path: Path, header: Header, start: int, non_negative: bool, cause: Exception | None) -> NoReturn:
