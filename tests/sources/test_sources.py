@@ -320,7 +320,7 @@ def real(shared, tmp_path_factory):
 
 def test_real_matrices_have_the_registered_samples(real):
     """Breaks if a real file is read with a sample too few or too many."""
-    with (resources.files("aeflow") / "registry" / "rnaseqdb.tsv").open() as handle:
+    with (resources.files("aeflow.download") / "registry" / "rnaseqdb.tsv").open() as handle:
         n_samples = {row["path"]: row["n_samples"] for row in csv.DictReader(handle, delimiter="\t")}
     assert len(real["normalized"]) >= 22
     for kind, files in real.items():

@@ -9,7 +9,6 @@ from aeflow.expression.sheets import convert_sheet, rows_by
 
 COLUMNS = ("SUBJID", "SEX", "AGE", "DTHHRDY")
 SEXES = {"1": "male", "2": "female", "": ""}
-UNKNOWN = {"sex": "", "age_bracket": ""}
 
 
 def convert_donors(path: Path, out: Path) -> None:

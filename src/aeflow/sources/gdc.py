@@ -25,8 +25,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeflow.errors import ConfigError, DataError
+from aeflow.errors import DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
     from aeflow.dataset.cohort import Cohort
@@ -41,7 +42,7 @@ ORIGIN = "real"
 SIMULATES = False
 VALUES = {"counts": "unstranded", "tpm": "tpm_unstranded"}
 TEXT = ("gene_id", "symbol")
-HGNC = "hgnc:hgnc_complete_set.txt"
+SYMBOLS = ("source", "hgnc")
 
 
 def matrices(
@@ -157,27 +158,18 @@ def _row(entry: Entry) -> tuple[dict[str, str], str]:
     barcode = barcodes.parse_barcode(entry.sample_id, f"file {entry.file_id}")
     if barcode.study != "TCGA":
         raise DataError(f"file {entry.file_id}: sample {entry.sample_id!r} is not TCGA's")
-    return {
-        "sample_id": entry.sample_id,
-        "donor_id": barcode.donor_id,
-        "study": "TCGA",
-        "tissue": vocabulary.tcga_tissue(entry.project, entry.file_id),
-        "condition": barcode.condition,
-        "project": entry.project,
-        "sample_type_code": barcode.sample_type_code,
-        "centre": barcode.centre,
-        "sex": entry.sex,
-        "age_bracket": "" if entry.age is None else f"{entry.age // 10 * 10}-{entry.age // 10 * 10 + 9}",
-        "collection_site": barcode.donor_id.split("-")[1],
-        "piece": barcode.piece,
-    }, ""
+    row = barcode.row(
+        tissue=vocabulary.tcga_tissue(entry.project, entry.file_id),
+        project=entry.project,
+        sex=entry.sex,
+        age_bracket="" if entry.age is None else f"{entry.age // 10 * 10}-{entry.age // 10 * 10 + 9}",
+        collection_site=barcode.donor_id.split("-")[1],
+    )
+    return row, ""
 
 
 def _check_options(kind: str, tissues: Sequence[str] | None, symbols: str) -> None:
-    from aeflow.expression.vocabulary import check_tissues
 
-    if kind not in VALUES:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(VALUES)}")
-    if symbols not in ("source", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: source, hgnc")
+    check_choice("kind", kind, VALUES)
+    check_choice("symbols", symbols, SYMBOLS)
     check_tissues(tissues)

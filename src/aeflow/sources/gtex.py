@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
     from aeflow.dataset.cohort import Cohort
@@ -49,7 +50,7 @@ ATTRIBUTES, DONORS = "SampleAttributesDS", "SubjectPhenotypesDS"
 ATTRIBUTE_COLUMNS = ("SAMPID", "SMTS", "SMTSD", "SMAFRZE", "SMCENTER")
 FREEZE = "RNASEQ"
 TEXT = ("gene_id", "symbol")
-HGNC = "hgnc:hgnc_complete_set.txt"
+SYMBOLS = ("source", "hgnc")
 
 
 def matrices(
@@ -169,7 +170,6 @@ def _row(
     """Return (row of obs, "") or ({}, why the sample is left out)."""
     from aeflow.expression import vocabulary
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.donors import UNKNOWN
 
     barcode = parse_barcode(sample, file)
     if barcode.study != "GTEx":
@@ -188,19 +188,8 @@ def _row(
     tissue = vocabulary.gtex_tissue(detail, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    return {
-        "sample_id": sample,
-        "donor_id": barcode.donor_id,
-        "study": "GTEx",
-        "tissue": tissue,
-        "condition": "normal",
-        "project": project,
-        "sample_type_code": "",
-        "centre": "",
-        **donors.get(barcode.donor_id, UNKNOWN),
-        "collection_site": attributes["SMCENTER"],
-        "piece": barcode.piece,
-    }, ""
+    known = donors.get(barcode.donor_id, {})
+    return barcode.row(tissue=tissue, project=project, collection_site=attributes["SMCENTER"], **known), ""
 
 
 def _check_options(
@@ -208,16 +197,13 @@ def _check_options(
 ) -> None:
     from aeflow.expression import vocabulary
 
-    if kind not in STEMS:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(STEMS)}")
-    if release not in RELEASES:
-        raise ConfigError(f"release: {release!r} does not exist; known: {', '.join(RELEASES)}")
-    if symbols not in ("source", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: source, hgnc")
+    check_choice("kind", kind, STEMS)
+    check_choice("release", release, RELEASES)
+    check_choice("symbols", symbols, SYMBOLS)
     if by_tissue is not None:
         if isinstance(by_tissue, str) or not by_tissue or len(set(by_tissue)) < len(by_tissue):
             raise ConfigError(f"by_tissue: must be a list of different tissues, or null; found {by_tissue!r}")
         for name in by_tissue:
             if not vocabulary.SLUG.fullmatch(name):
                 raise ConfigError(f"by_tissue: {name!r} is not in the form of file names, such as kidney_cortex")
-    vocabulary.check_tissues(tissues)
+    check_tissues(tissues)

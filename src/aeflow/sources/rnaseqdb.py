@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS
+from aeflow.expression.options import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,10 +93,9 @@ def matrices(
     """
     from aeflow.download.registry import known_files
 
-    _check_kind(kind)
+    check_choice("kind", kind, UNITS)
     for tissue in CLUSTERS if tissues is None else tissues:
-        if tissue not in CLUSTERS:
-            raise ConfigError(f"tissues: {tissue!r} does not exist; known: {', '.join(CLUSTERS)}")
+        check_choice("tissues", tissue, CLUSTERS)
     projects = {p for tissue in (CLUSTERS if tissues is None else tissues) for p in CLUSTERS[tissue]}
     chosen = {}
     for path in sorted(known_files("rnaseqdb")):
@@ -154,7 +154,7 @@ def unify(
     """
     from aeflow.expression.donors import read_donors
 
-    _check_kind(kind)
+    check_choice("kind", kind, UNITS)
     if gate == DEFAULT:
         gate = DEFAULT_GATES.get(kind)
     people = read_donors(files["donors"]) if donors else {}
@@ -236,7 +236,6 @@ def _variables(
 def _row(sample: str, label: FileLabel, donors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the row of obs of a sample; DataError for a barcode that contradicts the file it stands in."""
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.donors import UNKNOWN
 
     barcode = parse_barcode(sample, label.source_file)
     for what in ("study", "condition"):
@@ -246,18 +245,7 @@ def _row(sample: str, label: FileLabel, donors: Mapping[str, Mapping[str, str]])
                 f"{label.source_file}: a file of {what} {getattr(label, what)!r} by its name, but sample "
                 f"{sample!r} is {getattr(barcode, what)!r}{code}"
             )
-    return {
-        "sample_id": sample,
-        "donor_id": barcode.donor_id,
-        "study": label.study,
-        "tissue": label.tissue,
-        "condition": label.condition,
-        "project": label.project,
-        "sample_type_code": barcode.sample_type_code,
-        "centre": barcode.centre,
-        **donors.get(barcode.donor_id, UNKNOWN),
-        "piece": barcode.piece,
-    }
+    return barcode.row(tissue=label.tissue, project=label.project, **donors.get(barcode.donor_id, {}))
 
 
 def label_of(name: str) -> FileLabel:
@@ -271,8 +259,3 @@ def label_of(name: str) -> FileLabel:
     study, condition = ("GTEx" if part == "gtex" else "TCGA"), ("tumour" if part == "tcga-t" else "normal")
     label = project if study == "GTEx" else project.upper()
     return FileLabel(study, label, TISSUES.get(project, cluster), condition, f"{stem}.txt.gz")
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in UNITS:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(UNITS)}")

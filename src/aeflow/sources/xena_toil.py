@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
     from aeflow.dataset.cohort import Cohort
+    from aeflow.expression.barcodes import Barcode
     from aeflow.expression.sheets import SampleSheet
     from aeflow.expression.wide import Matrix
 
@@ -39,10 +41,9 @@ MATRICES = {  # kind -> name, file, scale in the file, unit
 }
 PHENOTYPE = ("phenotype", "TcgaTargetGTEX_phenotype.txt.gz")
 PROBEMAP = ("probemap", "probeMap/gencode.v23.annotation.gene.probemap")
-HGNC = ("hgnc", "hgnc:hgnc_complete_set.txt")
 PHENOTYPE_COLUMNS = ("sample", "primary disease or tissue", "_sample_type", "_gender", "_study")
 PROBEMAP_COLUMNS = ("id", "gene")
-TCGA = re.compile(r"(?P<donor>TCGA-(?P<site>[A-Z0-9]{2})-[A-Z0-9]{4})-(?P<code>\d{2})")
+TCGA = re.compile(r"(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2})")
 SEXES = {"Male": "male", "Female": "female", "": ""}
 N_GENES = 60498
 
@@ -59,7 +60,7 @@ def matrices(
     A file that begins with ``hgnc:`` is one of source hgnc. `gate` plays no part here.
     """
     _check_options(kind, tissues, symbols, n_genes)
-    files = [MATRICES[kind][:2], PHENOTYPE, PROBEMAP, *([HGNC] if symbols == "hgnc" else [])]
+    files = [MATRICES[kind][:2], PHENOTYPE, PROBEMAP, *([("hgnc", HGNC)] if symbols == "hgnc" else [])]
     return dict(files)
 
 
@@ -80,7 +81,7 @@ def convert(path: Path, out: Path) -> None:
         sheets.convert_sheet(path, out, PHENOTYPE_COLUMNS, latin1=True)
     elif name == Path(PROBEMAP[1]).name:
         sheets.convert_sheet(path, out, PROBEMAP_COLUMNS)
-    elif name == HGNC[1].partition(":")[2]:
+    elif name == HGNC.partition(":")[2]:
         ids.convert_hgnc(path, out)
     else:
         header = wide.read_header(path, {"sample": "gene_id"})
@@ -116,7 +117,7 @@ def unify(
     if len(genes) != n_genes:
         raise DataError(f"{matrix.title}: {len(genes)} genes, expected {n_genes}: a cut-off download?")
     obs, dropped = _sample_sheet(name, matrix, files[PHENOTYPE[0]], tissues).finish(file)
-    table = ids.read_symbols(files[HGNC[0]]) if symbols == "hgnc" else None
+    table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
     found = _symbols(genes, files[PROBEMAP[0]], file)
     measure, described = units.Measure(unit, scale), {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind}
     return stack.by_ensembl_id(
@@ -154,76 +155,65 @@ def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence
     """Return (row of obs, "") or ({}, why the sample is left out)."""
     from aeflow.expression import vocabulary
 
-    study, barcode = _parse(sample, file)
-    if study == "TARGET":
+    barcode = _parse(sample, file)
+    if barcode.study == "TARGET":
         return {}, "TARGET: neither GTEx nor TCGA"
-    if study == "K-562":
+    if barcode.study == "K-562":
         return {}, "cell line"
     if sheet is None:
         return {}, f"not in {PHENOTYPE[1]}"
     where = f"{PHENOTYPE[1]}: sample {sample!r}"
-    if sheet["_study"].upper() != study.upper():
-        raise DataError(f"{where}: _study is {sheet['_study']!r}, by its id it is of {study}")
+    if sheet["_study"].upper() != barcode.study.upper():
+        raise DataError(f"{where}: _study is {sheet['_study']!r}, by its id it is of {barcode.study}")
     origin, kind = sheet["primary disease or tissue"], sheet["_sample_type"]
-    if kind == "Control Analyte" or barcode["sample_type_code"] == "20":
+    if kind == "Control Analyte" or barcode.sample_type_code == "20":
         return {}, "control analyte"
-    if kind == "Cell Line" or (study == "GTEx" and vocabulary.is_cell_line(origin)):
+    if kind == "Cell Line" or (barcode.study == "GTEx" and vocabulary.is_cell_line(origin)):
         return {}, "cell line"
-    if not barcode["condition"]:
-        return {}, f"sample type code {barcode['sample_type_code']} is neither tumour nor normal"
-    if (barcode["condition"] == "normal") != ("Normal" in kind):
-        raise DataError(f"{where}: _sample_type is {kind!r}, by its id it is {barcode['condition']}")
+    if not barcode.condition:
+        return {}, f"sample type code {barcode.sample_type_code} is neither tumour nor normal"
+    if (barcode.condition == "normal") != ("Normal" in kind):
+        raise DataError(f"{where}: _sample_type is {kind!r}, by its id it is {barcode.condition}")
     if sheet["_gender"] not in SEXES:
         raise DataError(f"{where}: _gender must be one of {', '.join(SEXES)}or blank, found {sheet['_gender']!r}")
-    if study == "GTEx":
-        project, tissue = vocabulary.slug(origin, where), vocabulary.gtex_tissue(origin, where)
+    if barcode.study == "GTEx":
+        site = ""
+        project = vocabulary.slug(origin, where)
+        tissue = vocabulary.gtex_tissue(origin, where)
     else:
+        site = barcode.donor_id.split("-")[1]
         project = vocabulary.project_of_disease(origin, where)
         tissue = vocabulary.tcga_tissue(project, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    labels = {"study": study, "tissue": tissue, "project": project}
-    return barcode | labels | {"centre": "", "sex": SEXES[sheet["_gender"]], "age_bracket": ""}, ""
+    sex = SEXES[sheet["_gender"]]
+    return barcode.row(tissue=tissue, project=project, sex=sex, collection_site=site), ""
 
 
-def _parse(sample: str, where: str) -> tuple[str, dict[str, str]]:
-    """Return the study a sample id belongs to and what it says; DataError beginning with `where` if nothing."""
-    from aeflow.expression.barcodes import CONDITIONS, parse_barcode
+def _parse(sample: str, where: str) -> Barcode:
+    """Return what a sample id says, TARGET's and K-562's only their study; DataError beginning with `where` if nothing.
+
+    Xena cuts TCGA's barcodes to 15 characters: the sample without its vial.
+    """
+    from aeflow.expression.barcodes import CONDITIONS, Barcode, parse_barcode
 
     if sample.startswith(("TARGET-", "K-562-SM-")):
-        return ("TARGET" if sample.startswith("TARGET") else "K-562"), {}
+        return Barcode(sample, "TARGET" if sample.startswith("TARGET") else "K-562", "", sample, "")
     if match := TCGA.fullmatch(sample):
         code = match["code"]
-        return "TCGA", {
-            "sample_id": sample,
-            "donor_id": match["donor"],
-            "condition": CONDITIONS.get(code, ""),
-            "sample_type_code": code,
-            "collection_site": match["site"],
-            "piece": sample,
-        }
+        return Barcode(sample, "TCGA", match["donor"], sample, CONDITIONS.get(code, ""), code)
     if TCGA.fullmatch(sample.replace(".", "-")):
         raise DataError(f"{where}: sample id {sample!r} has dots for dashes, as R's read.table makes them")
     barcode = parse_barcode(sample, where)
     if barcode.study == "TCGA":
         raise DataError(f"{where}: {sample!r} is a full aliquot barcode; Xena's TCGA ids have 15 characters")
-    return "GTEx", {
-        "sample_id": sample,
-        "donor_id": barcode.donor_id,
-        "condition": "normal",
-        "sample_type_code": "",
-        "collection_site": "",
-        "piece": barcode.piece,
-    }
+    return barcode
 
 
 def _check_options(kind: str, tissues: Any, symbols: str, n_genes: int) -> None:
-    from aeflow.expression.vocabulary import check_tissues
 
-    if kind not in MATRICES:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(MATRICES)}")
-    if symbols not in ("probemap", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: probemap, hgnc")
+    check_choice("kind", kind, MATRICES)
+    check_choice("symbols", symbols, ("probemap", "hgnc"))
     if isinstance(n_genes, bool) or not isinstance(n_genes, int) or n_genes < 1:
         raise ConfigError(f"n_genes: must be a whole number of at least 1, found {n_genes!r}")
     check_tissues(tissues)
