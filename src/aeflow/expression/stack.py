@@ -89,7 +89,7 @@ def stack(
     Parameters
     ----------
     genes : gene of each row, by matrix. `names` : their variables.
-    obs : columns sample_id, matrix (key of `matrices`) and column (of the sample in that matrix).
+    obs : columns sample_id, matrix (key of `matrices`), by which it is ordered, and column (of that matrix).
     measure : what is declared of the values; each matrix is held against it, over all its genes.
     every_sample : whether samples that are not in `obs` are held against it, too.
     """
@@ -102,37 +102,32 @@ def stack(
         axis = genes[key]
         if id(axis) not in groups:
             groups[id(axis)] = names.variable.reindex(axis).fillna(-1).to_numpy(dtype=np.int64)
-        rows = pd.Series(rows_of[key], index=obs["column"].iloc[rows_of[key]])
-        columns = matrix.samples if every_sample else rows.index.tolist()
-        places = rows.reindex(columns).fillna(-1).to_numpy(dtype=np.int64)
-        found[key] = Seen(len(columns))
-        _fill(X, matrix, columns, places, groups[id(axis)], measure, found[key])
-        samples = columns if every_sample else obs["sample_id"].iloc[places].tolist()
-        measure.check(matrix.title, samples, found[key])
+        first, n = rows_of[key][0], len(rows_of[key])
+        if not np.array_equal(rows_of[key], np.arange(first, first + n)):
+            raise ValueError("obs must be ordered by matrix")
+        taken = obs.iloc[first : first + n]
+        others = sorted(set(matrix.samples) - set(taken["column"])) if every_sample else []
+        found[key] = Seen(n + len(others))
+        columns = [*taken["column"], *others]
+        _fill(X[first : first + n], matrix, columns, groups[id(axis)], measure, found[key])
+        measure.check(matrix.title, [*taken["sample_id"], *others], found[key])
     return X, found
 
 
 def _fill(
-    X: np.ndarray,
-    matrix: Matrix,
-    columns: Sequence[str],
-    places: np.ndarray,
-    groups: np.ndarray,
-    measure: Measure,
-    seen: Seen,
+    X: np.ndarray, matrix: Matrix, columns: Sequence[str], groups: np.ndarray, measure: Measure, seen: Seen
 ) -> None:
-    """Add the values of `columns` to their rows of X (`places`) and variables (`groups`); -1 leaves one out."""
+    """Fill X, zeros before, with the first of `columns`; see them all. `groups`: variable of each row, -1 for none."""
     _, firsts = np.unique(groups, return_index=True)
     is_first = np.zeros(len(groups), dtype=bool)
     is_first[firsts] = True
     for genes, part, values in matrix.values(columns):
-        linear = measure.linear(values)
+        linear, wanted = measure.linear(values), groups[genes]
         seen.add(part, values, linear)
-        taken = places[part] >= 0
-        rows, wanted = places[part][taken], groups[genes]
-        linear = linear if taken.all() else linear[taken]
+        rows = slice(part.start, max(part.start, min(part.stop, len(X))))
+        linear = linear[: rows.stop - rows.start]
         once = np.flatnonzero(is_first[genes] & (wanted >= 0))
-        X[np.ix_(rows, wanted[once])] = linear[:, once]
+        X[rows, wanted[once]] = linear[:, once]
         for i in np.flatnonzero(~is_first[genes] & (wanted >= 0)):
             X[rows, wanted[i]] += linear[:, i]
 
@@ -163,7 +158,7 @@ def by_ensembl_id(
     genes = read_genes(matrices, "gene_id", stable_ids)
     common, dropped_genes, counts = common_genes(matrices, genes)
     last, matrix = list(matrices.items())[-1]
-    kept = np.flatnonzero(np.isin(genes[last], common))
+    kept = np.flatnonzero(pd.Index(genes[last]).isin(common))
     found = pd.Series(matrix.text().column("symbol").to_pylist() if symbols is None else symbols, dtype=object)
     names = name_genes(genes[last][kept], found.iloc[kept], table, matrix.source_file)
     names = replace(names, dropped=[*dropped_genes, *names.dropped], report=names.report | counts)
