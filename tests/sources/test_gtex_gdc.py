@@ -419,7 +419,9 @@ def test_both(tmp_path):
         T1: [2, 9, 700], N1: [0, 21, 1500], T2: [1, 8, 250],
     }  # fmt: skip
     gone = cohort.dropped[cohort.dropped["reason"] == "not in every matrix"]
-    assert set(gone["id"]) == {"ENSG00000000005", "ENSG00000999999"}
+    assert dict(zip(gone["id"], gone["value"], strict=True)) == {"ENSG00000000005": 1, "ENSG00000999999": 3}
+    assert gone["source_file"].tolist()[0].endswith("gene_reads.gct.gz") and gone["source_file"].tolist()[1] == uuid(1)
+    assert (cohort.quality["genes"]["intersection"], cohort.quality["genes"]["union"]) == (4, 6)
     assert cohort.quality["studies"]["TCGA"]["n_obs"] == 3
     kidney = gtex_gdc.unify(files, "counts", tissues=["kidney"], **options).table.obs
     assert set(kidney["sample_id"]) == {G1, N1, T1, T2}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from aeflow.dataset.cohort import summary_of_dropped
 from aeflow.errors import ConfigError, DataError
+from aeflow.plan.source_code import PACKAGE, constant
 from aeflow.sources import mnist, rnaseqdb
 from aeflow.table import read_table
 
@@ -48,6 +49,16 @@ def three_files(folder: Path) -> dict[str, Path]:
         KICH: convert_matrix(folder, KICH, ["C", "D", "A", "B"], {N1: [900, 1, 7, 8]}),
         KICH_T: convert_matrix(folder, KICH_T, ["B", "C", "A"], {T1: [11, 1200, 10]}, [0, sum(map(ord, "C")), 0]),
     }
+
+
+@pytest.mark.parametrize("source", sorted(path.stem for path in (PACKAGE / "sources").glob("[a-z]*.py")))
+def test_a_source_declares_what_others_ask_of_it(source):
+    """Breaks if a literal is missing, or cannot be read without running the source."""
+    declared = {
+        key: constant(f"aeflow.sources.{source}", key) for key in ("KIND", "OBS_COLUMNS", "ORIGIN", "SIMULATES")
+    }
+    assert declared["KIND"] in ("images", "expression") and declared["OBS_COLUMNS"][0] == "sample_id"
+    assert declared["ORIGIN"] == ("simulated" if declared["SIMULATES"] else "real")
 
 
 def test_unify_joins_by_name(tmp_path):
@@ -122,6 +133,7 @@ def test_unify_keeps_one_aliquot(tmp_path):
         old: f"another aliquot of the sample is kept: {new}",
         G1: f"another aliquot of the sample is kept: {piece}",
     }
+    assert cohort.quality["files"][KICH] == {"n_obs": 3, "n_vars": 3, "max": 300, "zero_fraction": 0}
 
 
 BAD_COHORTS = {  # a fourth matrix, or one that replaces the third: name, genes, samples, Entrez ids, message

@@ -14,7 +14,7 @@ LOG2_COUNT = "log2(x+1)"
 LINEAR = "linear"
 OFFSETS = {LOG2_TPM: 0.001, LOG2_COUNT: 1.0}
 FLOOR = -9.97  # log2(0.001) = -9.9658: the value of zero under log2(x+0.001), rounded as Xena prints it or not
-LOG_CEILING = 100.0  # no log2 expression reaches it, and every sample in linear units passes it
+LOG_CEILING = 100.0  # no log2 expression reaches it; the largest value of every linear sample seen is above 2e5
 # of non-zero values: RSEM counts have 0.68 to 0.76 whole ones, FPKM and TPM matrices at most 0.03
 WHOLE_SHARE = 0.3
 
