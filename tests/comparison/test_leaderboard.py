@@ -375,3 +375,11 @@ def test_difference_over_donors_is_paired():
     assert donor_intervals(pca, obs, TASKS, "pca").empty
     elsewhere = {"tumour": TASKS["tumour"] | {"views": ["other"]}}
     assert donor_intervals(pca + alike, obs, elsewhere, "pca").empty
+
+
+def test_foot_says_what_was_left_out():
+    """Breaks if the samples that a gate left out are not in the last line of the table."""
+    note = "Gate: 2 of 145 samples left out for more than 40 values above 1.04858e+06."
+    board = Leaderboard.of_runs(runs_of({"pca": [0.7, 0.8], "ae": [0.71, 0.9]}), "pca")
+    assert board.text(note).splitlines()[-1] == note
+    assert board.text(note).removesuffix(note + "\n") == board.text()

@@ -85,16 +85,15 @@ def test_rules(tmp_path):
 def test_name_genes(tmp_path):
     """Breaks if genes of one symbol stay apart, an ambiguous one is kept or goes unlogged, or Entrez ids are lost."""
     table = ids.read_symbols(hgnc(tmp_path))
-    ensembl = [f"ENSG{i:011d}" for i in range(6)]
-    names = ["SEPT2", "OLD", "TP53", "SEPTIN2", "AC1.2", "TP53"]
-    found = ids.name_genes(ensembl, names, table, "file", wanted=set(ensembl[:5]))
+    ensembl = [f"ENSG{i:011d}" for i in range(5)]
+    names = ["SEPT2", "OLD", "TP53", "SEPTIN2", "AC1.2"]
+    found = ids.name_genes(ensembl, names, table, "file")
     assert found.var["symbol"].tolist() == ["AC1.2", "SEPTIN2", "TP53"]
     assert found.var["entrez_id"].tolist() == [pd.NA, 4735, 7157]
     assert found.var["ensembl_ids"].tolist() == [ensembl[4], f"{ensembl[0]};{ensembl[3]}", ensembl[2]]
-    assert found.groups.tolist() == [1, -1, 2, 1, 0, -1]
+    assert found.variable.to_dict() == dict(zip(ensembl, [1, -1, 2, 1, 0], strict=True))
     assert found.dropped == [
         ("var", ensembl[1], "OLD is ambiguous: it was or is a name of ONE, TWO", 2.0, "file"),
-        ("var", ensembl[5], "not in every matrix", 1.0, "file"),
     ]
     assert found.report["summed"] == {"symbols": 1, "rows": 2}
     assert found.report["largest_sums"] == [{"symbol": "SEPTIN2", "rows": 2}]
@@ -111,11 +110,11 @@ def test_names_of_the_source(names):
     ensembl = [f"ENSG{i:011d}" for i in range(len(names))]
     found = ids.name_genes(ensembl, names, None, "file")
     assert found.var["symbol"].tolist() == sorted(set(names)) and not found.dropped
-    assert [found.var["symbol"][g] for g in found.groups] == names
+    assert [found.var["symbol"][g] for g in found.variable] == names
     members = [cell.split(";") for cell in found.var["ensembl_ids"]]
     assert sorted(";".join(found.var["ensembl_ids"]).split(";")) == ensembl
     assert found.var["entrez_id"].isna().all()
-    assert np.bincount(found.groups).tolist() == [len(m) for m in members]
+    assert np.bincount(found.variable).tolist() == [len(m) for m in members]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_names_of_the_source(names):
         ({"header": HEADER.replace("prev_symbol", "previous")}, "line 1: no column 'prev_symbol'"),
         ({"rows": [("A", "Approved", "", "", "x7", "")]}, "line 2, entrez_id: not a gene id, found 'x7'"),
         ({"rows": [("", "Approved", "", "", "", "")]}, "line 2, symbol: empty cell"),
-        ({"text": HEADER + "\nHGNC:1\tA\n"}, "line 2: not 10 cells"),
+        ({"text": HEADER + "\nHGNC:1\tA\n"}, "line 2: 2 cells, the header has 10"),
         ({"text": "<!DOCTYPE html>"}, "line 1: no column 'symbol'"),
         ({"rows": [ROWS[0], ROWS[0]]}, "symbol 'TP53' is approved twice"),
         ({"rows": [ROWS[6]]}, "no gene"),

@@ -48,6 +48,11 @@ def test_shipped_configurations_are_valid(name):
         ({"training__max_epoch": 3}, "'max_epoch' was unexpected"),
         ({"training__batch_size": "many"}, "'many' is not of type 'integer'"),
         ({"datasets__mnist__scale": "minmax"}, "'minmax' is not one of"),
+        ({"cohorts__simulated__options__gate": {"max_value": 9}}, "'action' is a required property"),
+        (
+            {"cohorts__simulated__options__gate": {"max_value": 9, "action": "clip", "max_per_sample": 3}},
+            "'max_per_sample' was unexpected",
+        ),
         ({"gpu": 2}, "2 is greater than the maximum of 1"),
         ({"experiments__images__seeds": [0, 0]}, "non-unique"),
     ],

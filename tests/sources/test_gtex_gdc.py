@@ -198,7 +198,7 @@ def test_gct_13(tmp_path):
     path.write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
     gtex.convert(path, tmp_path / "m.parquet")
     matrix = Matrix(tmp_path / "m.parquet", ("gene_id", "symbol"))
-    assert matrix.text.to_numpy().tolist() == [[IDS[0], "A"], [IDS[3], "B"]]
+    assert matrix.text().to_pydict() == {"gene_id": [IDS[0], IDS[3]], "symbol": ["A", "B"]}
     assert [v.tolist() for _, _, v in matrix.values([G2, G1])] == [[[2, 4], [1, 3]]]
 
 
@@ -213,7 +213,7 @@ def test_real_gct(shared, tmp_path):
     mended.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"56200\t", b"59\t", 1), 1))
     gtex.convert(mended, tmp_path / "out.parquet")
     matrix = Matrix(tmp_path / "out.parquet", ("gene_id", "symbol"))
-    assert len(matrix.samples) == 17382 and matrix.text["symbol"].tolist()[:2] == ["SDHB", "MUTYH"]
+    assert len(matrix.samples) == 17382 and matrix.text().column("symbol").to_pylist()[:2] == ["SDHB", "MUTYH"]
     _, _, first = next(matrix.values(["GTEX-1117F-0226-SM-5GZZ7", "GTEX-1117F-0426-SM-5EGHI"]))
     assert first[:, 0].tolist() == [1993, 4989]
 
@@ -319,14 +319,24 @@ BAD_STAR = {
     "old": ("N_unmapped\t1\t1\t1\nN_multimapping\t1\t1\t1\n", "line 1: STAR counts of an old GDC release"),
     "no model": (STAR.partition("\n")[2], "line 1: expected '# gene-model"),
     "columns": (STAR.replace("gene_name", "name"), "line 2: expected the columns gene_id gene_name"),
-    "summary": (STAR.replace("N_noFeature", "N_nofeature"), "expected the rows N_unmapped"),
+    "summary": (
+        STAR.replace("N_noFeature", "N_nofeature"),
+        "line 5: expected the row N_noFeature .* found 'N_nofeature",
+    ),
     "cut": (STAR[:-20], "line 11: .* cells, the header has 9"),
-    "no gene": ("\n".join([*STAR.split("\n")[:6], ""]), "no gene after the summary rows"),
-    "gene twice": (STAR.replace(GDC_IDS[1] + "\t", GDC_IDS[0] + "\t"), "line 8: gene .* stands on line 7, too"),
-    "text": (STAR.replace("\t700\t", "\tx\t"), r"line 7, column 4 \(unstranded\): not a finite number .* found 'x'"),
+    "no gene": ("\n".join([*STAR.split("\n")[:6], ""]), "no rows after the header"),
+    "gene twice": (
+        STAR.replace(GDC_IDS[1] + "\t", GDC_IDS[0] + "\t"),
+        r"line 8, column 1 \(gene_id\): .* stands on line 7, too",
+    ),
+    "text": (STAR.replace("\t700\t", "\tx\t"), r"line 7, column 4 \(unstranded\): not a finite number, found 'x'"),
     "negative": (STAR.replace("\t700\t", "\t-7\t"), "line 7, column 4 .* found '-7'"),
+    "column not kept": (
+        STAR.replace("\t350\t", "\tx\t", 1),
+        r"line 7, column 5 \(stranded_first\): not a finite number",
+    ),
     "page": ("<html>", "line 1: expected '# gene-model"),
-    "nothing": ("", "line 1: expected '# gene-model"),
+    "nothing": ("", "0 lines, expected a header of 1"),
 }
 
 
@@ -409,20 +419,50 @@ def test_both(tmp_path):
         T1: [2, 9, 700], N1: [0, 21, 1500], T2: [1, 8, 250],
     }  # fmt: skip
     gone = cohort.dropped[cohort.dropped["reason"] == "not in every matrix"]
-    assert set(gone["id"]) == {"ENSG00000000005", "ENSG00000999999"}
+    assert dict(zip(gone["id"], gone["value"], strict=True)) == {"ENSG00000000005": 1, "ENSG00000999999": 3}
+    assert gone["source_file"].tolist()[0].endswith("gene_reads.gct.gz") and gone["source_file"].tolist()[1] == uuid(1)
+    assert (cohort.quality["genes"]["intersection"], cohort.quality["genes"]["union"]) == (4, 6)
     assert cohort.quality["studies"]["TCGA"]["n_obs"] == 3
     kidney = gtex_gdc.unify(files, "counts", tissues=["kidney"], **options).table.obs
     assert set(kidney["sample_id"]) == {G1, N1, T1, T2}
 
 
+@pytest.mark.parametrize("source", [gtex, gdc, gtex_gdc])
+def test_gate_leaves_samples_out(source, tmp_path):
+    """Breaks if a source lets a sample of too many gated values into the table, or drops it without logging it."""
+    made = {
+        gtex: lambda: (make_gtex(tmp_path), {}),
+        gdc: lambda: make_gdc(tmp_path),
+        gtex_gdc: lambda: make_both(tmp_path),
+    }
+    files, options = made[source]()
+    whole = source.unify(files, kind="counts", **options)
+    n_gated = (whole.table.X > 6).sum(1)
+    most = int(n_gated.min())
+    too_many = n_gated > most
+    expected = dict(zip(whole.table.obs["sample_id"][too_many], n_gated[too_many], strict=True))
+    assert 0 < len(expected) < whole.table.n_obs
+    gate = {"max_value": 6, "action": "clip", "max_per_obs": most}
+    cohort = source.unify(files, kind="counts", gate=gate, **options)
+    gone = cohort.dropped[cohort.dropped["reason"] == f"more than {most} values above the gate 6"].set_index("id")
+    assert gone["value"].to_dict() == expected and set(gone["axis"]) == {"obs"}
+    file_of = whole.table.obs.set_index("sample_id")["source_file"]
+    assert gone["source_file"].to_dict() == file_of[list(expected)].to_dict()
+    assert cohort.table.obs["sample_id"].tolist() == [s for s in whole.table.obs["sample_id"] if s not in expected]
+    assert cohort.quality["gate"]["n_obs_dropped"] == len(expected)
+    assert cohort.quality["n_dropped"]["obs"] == whole.quality["n_dropped"]["obs"] + len(expected)
+
+
 def test_both_in_other_units(tmp_path):
     """Breaks if TPM pass for counts, counts for TPM, or log values for either, in one study or one sample."""
     files, options = make_both(tmp_path)
-    with pytest.raises(DataError, match=r"declared as counts, but only .* whole, as in tpm"):
+    with pytest.raises(DataError, match=r"declared as counts, but only .* whole numbers"):
         log = {"v8/gene_reads": gct([G1, G2, G3], COUNTS * 1.01)}
         gtex_gdc.unify(files | make_gtex(tmp_path, log), "counts", **options)
     mixed = np.vstack([COUNTS[:2], np.log2(COUNTS[2:] + 1)])
-    with pytest.raises(DataError, match=r"declared as linear, but sample .* looks like log2\(x\+1\) \(1 of 3 samples"):
+    with pytest.raises(
+        DataError, match=r"declared as counts, a linear unit, but sample .* looks like log2\(x\+1\) \(1 of 3 samples"
+    ):
         gtex_gdc.unify(files | make_gtex(tmp_path, {"v8/gene_reads": gct([G1, G2, G3], mixed)}), "counts", **options)
     with pytest.raises(DataError, match=r"declared as tpm, but 100.0% of its non-zero values are whole, as in counts"):
         gtex.unify(make_gtex(tmp_path, kind="tpm"), "tpm")

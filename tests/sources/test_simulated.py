@@ -126,6 +126,22 @@ def test_failed_simulation_leaves_the_earlier_one(gmt, tmp_path):
     assert not (tmp_path / "sim" / "earlier").exists()
 
 
+def test_gate_leaves_samples_out(small, gmt, tmp_path):
+    """Breaks if the gate of a simulated cohort drops no sample, or the wrong ones, or any by default."""
+    _, cohort = small
+    assert cohort.quality["gate"] is None and "obs" not in set(cohort.dropped["axis"])
+    limit = float(np.quantile(cohort.table.X, 0.95))
+    n_gated = (np.float32(limit) < cohort.table.X).sum(1)
+    most = int(np.sort(n_gated)[-3])
+    gate = {"max_value": limit, "action": "clip", "max_per_obs": most}
+    gated = unified(tmp_path / "sim", gmt, **SMALL, gate=gate)
+    expected = cohort.table.obs["sample_id"][n_gated > most]
+    assert len(expected) in (1, 2)
+    assert set(gated.dropped["id"][gated.dropped["axis"] == "obs"]) == set(expected)
+    assert gated.table.n_obs == cohort.table.n_obs - len(expected)
+    assert not set(gated.table.obs["sample_id"]) & set(expected)
+
+
 def test_empty_groups(gmt, tmp_path):
     """Breaks if a cohort without tumours, or without GTEx, cannot be made, or an empty file is written."""
     cohort = unified(tmp_path / "a", gmt, **SMALL | {"n_tcga_tumour": 0, "tissues": ["lung"]})

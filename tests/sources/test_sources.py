@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeflow.dataset.cohort import summary_of_dropped
 from aeflow.errors import ConfigError, DataError
+from aeflow.plan.source_code import PACKAGE, constant
 from aeflow.sources import mnist, rnaseqdb
 from aeflow.table import Table
 
@@ -47,6 +49,16 @@ def three_files(folder: Path) -> dict[str, Path]:
         KICH: convert_matrix(folder, KICH, ["C", "D", "A", "B"], {N1: [900, 1, 7, 8]}),
         KICH_T: convert_matrix(folder, KICH_T, ["B", "C", "A"], {T1: [11, 1200, 10]}, [0, sum(map(ord, "C")), 0]),
     }
+
+
+@pytest.mark.parametrize("source", sorted(path.stem for path in (PACKAGE / "sources").glob("[a-z]*.py")))
+def test_a_source_declares_what_others_ask_of_it(source):
+    """Breaks if a literal is missing, or cannot be read without running the source."""
+    declared = {
+        key: constant(f"aeflow.sources.{source}", key) for key in ("KIND", "OBS_COLUMNS", "ORIGIN", "SIMULATES")
+    }
+    assert declared["KIND"] in ("images", "expression") and declared["OBS_COLUMNS"][0] == "sample_id"
+    assert declared["ORIGIN"] == ("simulated" if declared["SIMULATES"] else "real")
 
 
 def test_unify_joins_by_name(tmp_path):
@@ -121,6 +133,7 @@ def test_unify_keeps_one_aliquot(tmp_path):
         old: f"another aliquot of the sample is kept: {new}",
         G1: f"another aliquot of the sample is kept: {piece}",
     }
+    assert cohort.quality["files"][KICH] == {"n_obs": 3, "n_vars": 3, "max": 300, "zero_fraction": 0}
 
 
 BAD_COHORTS = {  # a fourth matrix, or one that replaces the third: name, genes, samples, Entrez ids, message
@@ -128,7 +141,7 @@ BAD_COHORTS = {  # a fourth matrix, or one that replaces the third: name, genes,
     "tumour among normals": (KICH, "ABC", {T2: THREE}, None, f"condition 'normal' .*{T2}' is 'tumour' .*code 01"),
     "normal among tumours": (KICH_T, "ABC", {N2: THREE}, None, f"condition 'tumour' .*{N2}' is 'normal' .*code 11"),
     "TCGA in a GTEx file": (GTEX, "ABC", {N2: THREE}, None, f"study 'GTEx' by its name, but sample '{N2}' is 'TCGA'"),
-    "log scale": (KICH, "ABC", {N1: [1, 2, 9]}, None, "kich-rsem-count-tcga .*declared as counts.*log-transformed"),
+    "log scale": (KICH, "ABC", {N1: [1, 2, 9]}, None, "kich-rsem-count-tcga.*declared as counts.*looks like log2"),
     "no common gene": (KICH, "XYZ", {N1: THREE}, None, "no gene is in all 3 matrices .*X, Y, Z"),
     "other Entrez id": (KICH, "ABC", {N1: THREE}, [65, 5, 67], "gene 'B' has Entrez id "),
     "no RNAseqDB name": ("kidney", "ABC", {N2: THREE}, None, "not the name of an RNAseqDB matrix"),
@@ -159,6 +172,45 @@ def test_default_gate_is_for_normalized_only(tmp_path):
         assert (cohort.quality["gate"] or {"worst": [{}]})["worst"][0].get("symbol") == (
             "KRT13" if expected == 2.0**20 else None
         )
+
+
+def blown_up(folder: Path, n_gated: int) -> dict[str, Path]:
+    """GTEx and TCGA normals of 60 genes; `n_gated` values of G2 are above 2^20."""
+    rng, genes = np.random.default_rng(0), [f"GENE{i}" for i in range(60)]
+    values = {sample: (rng.lognormal(4, 1, 60).round() + 100.25).tolist() for sample in (G1, G2, N1, N2)}
+    values[G2][:n_gated] = [3e6 + 0.5] * n_gated
+    names = {"normalized/kidney-rsem-fpkm-gtex": (G1, G2), "normalized/kich-rsem-fpkm-tcga": (N1, N2)}
+    return {
+        name: convert_matrix(folder, name, genes, {s: values[s] for s in samples}, list(range(1, 61)))
+        for name, samples in names.items()
+    }
+
+
+def test_blown_up_sample_is_left_out(tmp_path):
+    """Breaks if a sample of 41 gated values reaches the table, one of 40 does not, or the log lacks it."""
+    files = blown_up(tmp_path / "41", 41)
+    cohort = rnaseqdb.unify(files, "normalized")
+    assert cohort.table.check().obs["sample_id"].tolist() == [N1, N2, G1] and len(cohort.table.X) == 3
+    assert cohort.table.X.max() < 2**20
+    assert cohort.dropped.to_dict("records") == [
+        {
+            "axis": "obs",
+            "id": G2,
+            "reason": "more than 40 values above the gate 1.04858e+06",
+            "value": 41,
+            "source_file": "kidney-rsem-fpkm-gtex.txt.gz",
+        }
+    ]
+    quality = cohort.quality
+    assert (quality["n_obs"], quality["n_donors"], quality["n_dropped"]["obs"]) == (3, 3, 1)
+    assert (quality["gate"]["n_obs_dropped"], quality["gate"]["n_values"]) == (1, 41)
+    assert quality["studies"]["GTEx"]["n_obs"] == 1
+    assert summary_of_dropped(cohort.dropped)["n"].tolist() == [1]
+    gate = {"max_value": 2**20, "action": "clip", "max_per_obs": None}
+    clipped = rnaseqdb.unify(files, "normalized", gate=gate)
+    assert clipped.table.n_obs == 4 and clipped.table.X.max() == 2**20 and clipped.dropped.empty
+    at_limit = rnaseqdb.unify(blown_up(tmp_path / "40", 40), "normalized")
+    assert at_limit.table.n_obs == 4 and at_limit.dropped.empty
 
 
 def test_matrices_follow_tissues():
@@ -280,7 +332,7 @@ def real(shared, tmp_path_factory):
 
 def test_real_matrices_have_the_registered_samples(real):
     """Breaks if a real file is read with a sample too few or too many."""
-    with (resources.files("aeflow") / "registry" / "rnaseqdb.tsv").open() as handle:
+    with (resources.files("aeflow.download") / "registry" / "rnaseqdb.tsv").open() as handle:
         n_samples = {row["path"]: row["n_samples"] for row in csv.DictReader(handle, delimiter="\t")}
     assert len(real["normalized"]) >= 22
     for kind, files in real.items():
@@ -299,7 +351,21 @@ def test_real_normalized_cohort(real):
     worst = figures["gate"]["worst"][0]
     assert (worst["symbol"], worst["source_file"]) == ("KRT13", "salivary-rsem-fpkm-gtex.txt.gz")
     assert worst["max"] == pytest.approx(8.7e7, rel=0.01)
+    assert figures["gate"]["n_obs_dropped"] == 0  # squamous mucosa in a normal has 25 such genes: not a blow-up
+    assert figures["n_obs"] == figures["gate"]["n_obs_read"] == 913
     assert {"kidney", "salivary_gland", "head_neck", "bile_duct", "rectum"} <= set(cohort.table.obs["tissue"])
+
+
+def test_real_uterus_and_cervix(real):
+    """Breaks if the two normals that ComBat blew up (72 and 85 gated values) stay in the cohort."""
+    wanted = {"normalized/uterus-rsem-fpkm-gtex", "normalized/cervix-rsem-fpkm-gtex"}
+    missing = wanted - set(real["normalized"])
+    if missing:
+        pytest.skip(f"real files are not at hand: {', '.join(sorted(missing))}")
+    cohort = rnaseqdb.unify({name: real["normalized"][name] for name in wanted}, "normalized")
+    gone = cohort.dropped[cohort.dropped["reason"].str.startswith("more than 40 values")]
+    assert len(gone) >= 2 and (gone["value"] > 70).sum() >= 2
+    assert not set(gone["id"]) & set(cohort.table.obs["sample_id"])
 
 
 def test_real_kidney_cohort(real):

@@ -10,11 +10,15 @@ rule compare:
         scores=lambda w: runs("scores.parquet", dataset=w.dataset),
         latents=lambda w: runs("latent.parquet", dataset=w.dataset),
         obs=f"{DATASET}/obs.parquet",
+        dropped=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/dropped.parquet",
+        quality=lambda w: f"results/cohorts/{config['datasets'][w.dataset]['cohort']}/quality.json",
         code=code(
             "aeflow.comparison.across_views",
             "aeflow.comparison.leaderboard",
             "aeflow.comparison.paired",
             "aeflow.comparison.stability",
+            "aeflow.dataset.cohort",
+            "aeflow.expression.quality",
         ),
     output:
         csv=report(
@@ -36,6 +40,12 @@ rule compare:
             category="Leaderboards",
             labels={"dataset": "{dataset}", "kind": "means over views"},
             caption="../report/views.rst",
+        ),
+        dropped=report(
+            "results/comparison/{dataset}/dropped.csv",
+            category="Data",
+            labels={"dataset": "{dataset}", "figure": "what was left out"},
+            caption="../report/dropped.rst",
         ),
     log:
         "logs/compare/{dataset}.log",

@@ -10,8 +10,10 @@ from aeflow.comparison.across_views import over_views, views_text
 from aeflow.comparison.leaderboard import Leaderboard
 from aeflow.comparison.paired import donor_intervals
 from aeflow.comparison.stability import stability_rows
+from aeflow.dataset.cohort import summary_of_dropped
 from aeflow.evaluation.metric import read_metrics
-from aeflow.files import atomic_path, write_frame
+from aeflow.expression.quality import gate_text
+from aeflow.files import atomic_path, read_json, write_frame
 from aeflow.training.specification import Specification
 
 inputs = snakemake.input
@@ -26,11 +28,12 @@ donors = donor_intervals(scores, pd.read_parquet(inputs.obs), params.tasks, para
 stability = stability_rows(latents)
 metrics = [read_metrics(path) for path in inputs.metrics]
 board = Leaderboard.of_runs(zip(specs, metrics, strict=True), params.baseline, donors=donors, stability=stability)
+dropped = summary_of_dropped(pd.read_parquet(inputs.dropped))
 views = over_views(board.frame, params.tasks, params.baseline)
 
 write_frame(board.frame, out.parquet)
-for frame, path in ((board.frame, out.csv), (board.ranks(), out.ranks), (views, out.views)):
+for frame, path in ((board.frame, out.csv), (board.ranks(), out.ranks), (views, out.views), (dropped, out.dropped)):
     with atomic_path(path) as tmp:
         frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
-    tmp.write_text(board.text() + views_text(views))
+    tmp.write_text(board.text(gate_text(read_json(inputs.quality))) + views_text(views))

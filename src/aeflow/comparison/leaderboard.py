@@ -136,8 +136,11 @@ class Leaderboard:
         values = rows.rename(columns={"mean": "value"})[["view", "metric", "model", "value"]]
         return rank_summary(values, block=("view", "metric"))
 
-    def text(self) -> str:
-        """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict."""
+    def text(self, note: str = "") -> str:
+        """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict.
+
+        note : sentence about the data for the foot, such as `aeflow.expression.quality.gate_text` gives.
+        """
         board = self.frame
         title = f"Dataset {board['dataset'].iloc[0]}"
         if board["origin"].iloc[0] == "simulated":
@@ -160,6 +163,8 @@ class Leaderboard:
                 "Alarms: share of the normals of either study above a threshold that 5 % of the validation normals "
                 "exceed.",
             ]
+        if note:
+            lines.append(note)
         return "\n".join(lines) + "\n"
 
     def _text_of_metric(self, of_view: pd.DataFrame, rows: pd.DataFrame) -> list[str]:

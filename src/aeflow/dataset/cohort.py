@@ -21,6 +21,15 @@ def dropped_frame(rows: list[tuple[str, str, str, float, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(DROPPED_COLUMNS)).astype(types)
 
 
+def summary_of_dropped(dropped: pd.DataFrame) -> pd.DataFrame:
+    """Return how many observations and variables each source file lost for each reason, observations first.
+
+    dropped : columns `DROPPED_COLUMNS`. The summary has axis, reason, source_file, n and the largest value of a group.
+    """
+    groups = dropped.groupby(["axis", "reason", "source_file"], sort=True)["value"]
+    return groups.agg(n="size", largest_value="max").reset_index()
+
+
 @dataclass
 class Cohort:
     """What a source's `unify` returns.

@@ -8,7 +8,7 @@ plate, centre (https://docs.gdc.cancer.gov/Encyclopedia/pages/TCGA_Barcode).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from aeflow.errors import DataError
 
@@ -34,6 +34,10 @@ class Barcode:
     condition: str
     sample_type_code: str = ""
     centre: str = ""
+
+    def row(self, **labels: str) -> dict[str, str]:
+        """Return the sample's row of a sample sheet, with `labels` such as tissue; blank where nothing is known."""
+        return asdict(self) | {"sex": "", "age_bracket": "", "collection_site": ""} | labels
 
 
 def parse_barcode(sample_id: str, where: str) -> Barcode:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from aeflow.errors import DataError
-from aeflow.expression.sheets import convert_sheet
+from aeflow.expression.sheets import convert_sheet, rows_by
 
 COLUMNS = ("SUBJID", "SEX", "AGE", "DTHHRDY")
 SEXES = {"1": "male", "2": "female", "": ""}
-UNKNOWN = {"sex": "", "age_bracket": ""}
 
 
 def convert_donors(path: Path, out: Path) -> None:
@@ -21,11 +18,9 @@ def convert_donors(path: Path, out: Path) -> None:
 
 def read_donors(path: Path) -> dict[str, dict[str, str]]:
     """Return donor id -> {sex: male, female or blank, age_bracket: decade such as 60-69} of a converted sheet."""
-    found: dict[str, dict[str, str]] = {}
-    for row in pd.read_parquet(path).itertuples():
-        if row.SUBJID in found:
-            raise DataError(f"{path}: donor {row.SUBJID!r} occurs more than once")
-        if row.SEX not in SEXES:
-            raise DataError(f"{path}: donor {row.SUBJID!r}: SEX must be 1, 2 or blank, found {row.SEX!r}")
-        found[row.SUBJID] = {"sex": SEXES[row.SEX], "age_bracket": row.AGE}
+    found = {}
+    for donor, row in rows_by(path, "SUBJID", str(path)).items():
+        if row["SEX"] not in SEXES:
+            raise DataError(f"{path}: donor {donor!r}: SEX must be 1, 2 or blank, found {row['SEX']!r}")
+        found[donor] = {"sex": SEXES[row["SEX"]], "age_bracket": row["AGE"]}
     return found

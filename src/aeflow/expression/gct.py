@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from aeflow.errors import DataError
-from aeflow.expression.sheets import split_header
-from aeflow.expression.text import read_lines
-from aeflow.expression.wide import Header, convert_matrix
+from aeflow.expression.text import read_lines, split_header
+from aeflow.expression.wide import Header
 
 VERSIONS = {"#1.2": 2, "#1.3": 4}  # first line -> numbers on the second
 COLUMNS = {"Name": "gene_id", "Description": "symbol"}  # name in the file -> name in Parquet
@@ -24,7 +22,8 @@ def read_gct_header(path: Path) -> Header:
     Raises
     ------
     DataError : naming file, line and value, for another version, a missing column, or another number of samples than
-        line 2 says.
+        line 2 says. Another number of rows than it says is found by `wide.convert_matrix`: so shows an excerpt, or a
+        file that was cut off.
     """
     version, sizes = read_lines(path, 2)
     if version.strip() not in VERSIONS:
@@ -44,28 +43,10 @@ def read_gct_header(path: Path) -> Header:
     samples = names[leading:]
     if len(samples) != n_samples:
         raise DataError(f"{path}: line 2 says {n_samples} samples, line 3 names {len(samples)}")
-    return Header(text, samples, n_lines=3 + n_above, n_rows=n_rows)
+    return Header(text, samples, n_lines=3 + n_above, names_line=3, n_rows=n_rows)
 
 
 def _n_leading(names: list[str]) -> int:
     """Return how many of the first columns are text."""
     known = {INDEX, *COLUMNS}
     return next((i for i, name in enumerate(names) if name not in known), len(names))
-
-
-def convert_gct(path: Path, out: Path, check_sample: Callable[[str, str], object]) -> None:
-    """Write a gzipped GCT file as Parquet: gene_id, symbol, one float32 column per sample; genes in rows.
-
-    Parameters
-    ----------
-    check_sample : called with each sample id and where it stands; raises DataError for one it does not know.
-
-    Raises
-    ------
-    DataError : naming file, line and column: see `read_gct_header` and `wide.convert_matrix`; also for a body with
-        another number of rows than line 2 says, which is how an excerpt or a cut-off file shows.
-    """
-    header = read_gct_header(path)
-    for column, sample in enumerate(header.samples, start=len(header.text) + 1):
-        check_sample(sample, f"{path}: line 3, column {column}")
-    convert_matrix(path, out, header, non_negative=True)

@@ -13,8 +13,6 @@ logged. A name that HGNC does not know (clone names, mostly) stays. Genes of one
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +22,8 @@ import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
+from aeflow.expression.sheets import read_sheet
+from aeflow.files import write_frame
 
 ENSEMBL = re.compile(r"ENSG(?P<number>R?\d+)(\.\d+)?(?P<par>_PAR_Y)?")
 PAR_Y = "_PAR_Y"
@@ -80,27 +80,13 @@ class SymbolTable:
 
 def convert_hgnc(path: Path, out: Path) -> None:
     """Write the columns `HGNC_COLUMNS` of HGNC's complete set (TSV) as Parquet; lists stay joined by ``|``."""
-    from aeflow.files import write_frame
-
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: {error}") from error
-    reader = csv.DictReader(io.StringIO(text), delimiter="\t")
-    missing = [column for column in HGNC_COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path}: line 1: no column {missing[0]!r}; it has {', '.join(reader.fieldnames or ())[:200]}")
-    rows = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise DataError(f"{path}: line {reader.line_num}: not {len(reader.fieldnames or ())} cells")
-        rows.append({column: row[column].strip().strip('"') for column in HGNC_COLUMNS})
-        if not rows[-1]["symbol"]:
-            raise DataError(f"{path}: line {reader.line_num}, symbol: empty cell")
-        entrez = rows[-1]["entrez_id"]
-        if entrez and not entrez.isdecimal():
-            raise DataError(f"{path}: line {reader.line_num}, entrez_id: not a gene id, found {entrez!r}")
-    write_frame(pd.DataFrame(rows, columns=list(HGNC_COLUMNS)).astype("str"), out)
+    frame = read_sheet(path, HGNC_COLUMNS).apply(lambda column: column.str.strip('"').str.strip())
+    for number, row in enumerate(frame.itertuples(), start=2):
+        if not row.symbol:
+            raise DataError(f"{path}: line {number}, symbol: empty cell")
+        if row.entrez_id and not row.entrez_id.isdecimal():
+            raise DataError(f"{path}: line {number}, entrez_id: not a gene id, found {row.entrez_id!r}")
+    write_frame(frame.astype("str"), out)
 
 
 def read_symbols(path: Path) -> SymbolTable:
@@ -123,39 +109,32 @@ def read_symbols(path: Path) -> SymbolTable:
     return table
 
 
-@dataclass
+@dataclass(frozen=True)
 class GeneNames:
-    """What the rows of a matrix are called.
+    """What the genes of a cohort's matrices are called.
 
-    `var` has one row per variable: var_id, symbol, entrez_id (Int64), ensembl_ids (joined by ``;``, in row order).
-    `groups` (rows,) gives the variable of each row, -1 where it is left out. `dropped` is for the drop log; `report`
-    counts how names were found and which were summed.
+    `var` has one row per variable: var_id, symbol, entrez_id (Int64) and, where genes have them, ensembl_ids (joined by
+    ``;``, in row order). `variable` gives the row of `var` by what genes are joined by, -1 where a gene is left out.
+    `dropped` is for the drop log; `report` counts how names were found and which were summed.
     """
 
     var: pd.DataFrame
-    groups: np.ndarray
+    variable: pd.Series
     dropped: list[tuple]
     report: dict
 
 
-def name_genes(
-    ensembl: Sequence[str], names: Sequence[str], table: SymbolTable | None, source_file: str, wanted: set | None = None
-) -> GeneNames:
-    """Name the rows of a matrix and group those of one symbol, which are summed in linear space.
+def name_genes(ensembl: Sequence[str], names: Sequence[str], table: SymbolTable | None, source_file: str) -> GeneNames:
+    """Name genes and group those of one symbol, which are summed in linear space.
 
     Parameters
     ----------
-    ensembl : (rows,) stable ids; names : (rows,) symbols of the source.
+    ensembl : (n,) stable ids; names : (n,) symbols of the source.
     table : HGNC's genes; None keeps the names of the source.
     source_file : for the drop log.
-    wanted : stable ids to keep; others are logged as not in every matrix. None keeps all.
     """
     symbols, dropped, counts = [], [], dict.fromkeys(RULES, 0)
     for gene, name in zip(ensembl, names, strict=True):
-        if wanted is not None and gene not in wanted:
-            dropped.append(("var", gene, "not in every matrix", 1.0, source_file))
-            symbols.append(None)
-            continue
         symbol, rule, candidates = table.resolve(name, gene) if table else (name, "unknown name kept", ())
         counts[rule] += 1
         if candidates:
@@ -180,4 +159,4 @@ def name_genes(
         "summed": {"symbols": int((sizes > 1).sum()), "rows": int(sizes[sizes > 1].sum())},
         "largest_sums": [{"symbol": s, "rows": n} for n, s in largest],
     }
-    return GeneNames(var, groups, dropped, report)
+    return GeneNames(var, pd.Series(groups, index=ensembl), dropped, report)

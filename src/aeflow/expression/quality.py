@@ -1,8 +1,10 @@
-"""Is a matrix what it says it is? Units against ranges, a gate on absurd values, and figures for the record."""
+"""How good is a cohort? A gate on absurd values, and figures for the record."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,64 +12,85 @@ import pandas as pd
 
 from aeflow.errors import ConfigError, DataError
 
-LOG_CEILING = 64.0  # no log2 expression reaches it; the largest value of every linear matrix seen is above 1e5
-WHOLE_SHARE = 0.3  # of non-zero values: RSEM counts have 0.68 to 0.76 whole ones, FPKM matrices at most 0.03
 GATE_ACTIONS = ("clip", "drop_var", "error")
+GATE_KEYS = ("max_value", "action", "max_per_obs")
+# Of 913 normalized samples none has more than 25 values above 2^20 and 99 % have at most 12, most of them of
+# mitochondrial genes; samples that ComBat blew up have 72 and more (docs/decisions.md).
+MAX_PER_OBS = 40
 N_WORST = 20
 
-
-def check_unit(name: str, values: np.ndarray, unit: str) -> None:
-    """Raise DataError if the range of `values` (any shape) contradicts the linear `unit` ("counts" or "fpkm")."""
-    largest = float(values.max())
-    if largest < LOG_CEILING:
-        raise DataError(
-            f"{name}: declared as {unit}, a linear unit, but its largest value is {largest:g}: "
-            "this looks like log-transformed data"
-        )
-    present = values > 0
-    whole = float((values == np.floor(values))[present].mean())
-    if unit == "counts" and whole < WHOLE_SHARE:
-        raise DataError(f"{name}: declared as counts, but only {whole:.1%} of its non-zero values are whole numbers")
-    if unit == "fpkm" and whole > WHOLE_SHARE:
-        raise DataError(f"{name}: declared as fpkm, but {whole:.1%} of its non-zero values are whole, as in counts")
+logger = logging.getLogger(__name__)
 
 
 def check_gate(gate: Mapping[str, Any] | None) -> None:
-    """Raise ConfigError unless `gate` is None or {max_value: number above 0, action: one of `GATE_ACTIONS`}."""
+    """Raise ConfigError unless `gate` is None or a gate: {max_value, action} and, if it likes, max_per_obs.
+
+    max_value : number above 0, in the unit of the matrix.
+    action : one of `GATE_ACTIONS`.
+    max_per_obs : whole number of at least 0 (values), or None: no sample is dropped. Default `MAX_PER_OBS`.
+    """
     if gate is None:
         return
-    if not isinstance(gate, Mapping) or set(gate) != {"max_value", "action"}:
-        raise ConfigError(f"gate: needs the keys max_value and action, or must be null; found {gate!r}")
+    if not isinstance(gate, Mapping) or not {"max_value", "action"} <= set(gate) <= set(GATE_KEYS):
+        raise ConfigError(
+            f"gate: needs the keys max_value and action, may have max_per_obs, or must be null; found {gate!r}"
+        )
     if isinstance(gate["max_value"], bool) or not isinstance(gate["max_value"], int | float) or gate["max_value"] <= 0:
         raise ConfigError(f"gate.max_value: must be a number above 0, found {gate['max_value']!r}")
     if gate["action"] not in GATE_ACTIONS:
         raise ConfigError(f"gate.action: {gate['action']!r} does not exist; known: {', '.join(GATE_ACTIONS)}")
+    most = gate.get("max_per_obs", MAX_PER_OBS)
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
+        raise ConfigError(f"gate.max_per_obs: must be a whole number of at least 0, or null; found {most!r}")
 
 
-def apply_gate(
-    X: np.ndarray, obs: pd.DataFrame, symbols: np.ndarray, gate: Mapping[str, Any] | None
-) -> tuple[np.ndarray, np.ndarray, list[tuple], dict[str, Any] | None]:
-    """Clip, drop or refuse values above the gate (ComBat blow-ups of the normalized matrices).
+@dataclass(frozen=True)
+class Gated:
+    """What a gate leaves of a matrix.
+
+    Parameters
+    ----------
+    X : (n_obs kept, n_vars kept), linear.
+    obs : sheet of the samples kept, in the order of X.
+    keep_var : (n_vars,) bool.
+    dropped : rows of the drop log: ("obs", sample_id, reason, number of its gated values, source file) per sample,
+        ("var", symbol, reason, largest value, its file) per variable.
+    report : JSON-able, None without a gate. n_values, n_vars, n_obs (with a gated value) and max_before are of every
+        sample that was read (n_obs_read); n_obs_dropped, max_after and n_values_after are what the gate did.
+    """
+
+    X: np.ndarray
+    obs: pd.DataFrame
+    keep_var: np.ndarray
+    dropped: list[tuple]
+    report: dict[str, Any] | None
+
+
+def apply_gate(X: np.ndarray, obs: pd.DataFrame, symbols: np.ndarray, gate: Mapping[str, Any] | None) -> Gated:
+    """Drop samples that have too many values above the gate; clip, drop or refuse the other values above it.
+
+    Such values are blow-ups of ComBat in the normalized matrices. A clipped value is still a large one: a sample with
+    many of them is an outlier that says nothing of biology, so it does not reach the table.
 
     Parameters
     ----------
     X : (n_obs, n_vars), linear; changed in place by action "clip".
     obs : columns sample_id, source_file.
     symbols : (n_vars,).
-    gate : {max_value, action}, checked by `check_gate`, or None for no gate.
+    gate : checked by `check_gate`, or None for no gate. With action "error" any value above max_value is an error,
+        whatever max_per_obs says.
 
-    Returns
-    -------
-    X : as given, or without the dropped variables.
-    keep : (n_vars,) bool.
-    dropped : ("var", symbol, reason, largest value, its file) per dropped variable.
-    report : JSON-able counts before and after, and the worst variables; None without a gate.
+    Raises
+    ------
+    DataError : for a value above max_value with action "error"; if no sample is left; if no variable is left.
     """
-    keep = np.ones(X.shape[1], dtype=bool)
+    keep_var = np.ones(X.shape[1], dtype=bool)
     if gate is None:
-        return X, keep, [], None
+        return Gated(X, obs, keep_var, [], None)
     limit, action = np.float32(gate["max_value"]), gate["action"]
+    most = gate.get("max_per_obs", MAX_PER_OBS)
     over = np.greater(X, limit)
+    per_obs = over.sum(1)
     per_var = over.sum(0)
     offenders = _offenders(X, obs, symbols, np.flatnonzero(per_var), per_var)
     if action == "error" and offenders:
@@ -76,19 +99,49 @@ def apply_gate(
             f"{worst['source_file']}: gene {worst['symbol']!r}, sample {worst['sample_id']!r}: value "
             f"{worst['max']:g} is above the gate {gate['max_value']:g}, as are {int(over.sum()) - 1} others"
         )
-    report = {**gate, "n_values": int(over.sum()), "n_vars": len(offenders), "n_obs": int(over.any(1).sum())}
+    report = {"max_value": gate["max_value"], "action": action, "max_per_obs": most}
+    report |= {"n_values": int(over.sum()), "n_vars": len(offenders), "n_obs": int((per_obs > 0).sum())}
     report |= {"max_before": float(X.max()), "worst": offenders[:N_WORST]}
-    dropped = []
+    dropped: list[tuple] = []
+    keep_obs = np.ones(len(X), dtype=bool) if most is None else per_obs <= most
+    if not keep_obs.all():
+        reason = f"more than {most} values above the gate {limit:g}"
+        for i in np.flatnonzero(~keep_obs):
+            row = obs.iloc[i]
+            dropped.append(("obs", str(row["sample_id"]), reason, float(per_obs[i]), str(row["source_file"])))
+        if not keep_obs.any():
+            raise DataError(f"gate {dict(gate)}: no sample is left of {len(X)}; each has {reason}")
+        logger.warning("gate: %d of %d samples dropped, each with %s", len(dropped), len(X), reason)
+        X = X[keep_obs]
+        obs = obs[keep_obs].reset_index(drop=True)
     if action == "clip":
         np.minimum(X, limit, out=X)
     else:
-        keep = per_var == 0
-        X = X[:, keep]
-        dropped = [
-            ("var", o["symbol"], f"a value above the gate {limit:g}", o["max"], o["source_file"]) for o in offenders
-        ]
+        keep_var = ~over[keep_obs].any(0)
+        if not keep_var.any():
+            raise DataError(f"gate {dict(gate)}: no gene is left of {len(keep_var)}")
+        reason = f"a value above the gate {limit:g}"
+        found = _offenders(X, obs, symbols, np.flatnonzero(~keep_var), over[keep_obs].sum(0))
+        dropped += [("var", o["symbol"], reason, o["max"], o["source_file"]) for o in found]
+        X = X[:, keep_var]
+    report |= {"n_obs_read": len(keep_obs), "n_obs_dropped": int((~keep_obs).sum())}
     report |= {"max_after": float(X.max()), "n_values_after": int(np.greater(X, limit).sum())}
-    return X, keep, dropped, report
+    return Gated(X, obs, keep_var, dropped, report)
+
+
+def gate_text(quality: Mapping[str, Any]) -> str:
+    """Return a sentence on the samples that the gate of a cohort dropped, "" for one without a gate that drops samples.
+
+    quality : the cohort's quality.json.
+    """
+    report = quality.get("gate")
+    if report is None or report["max_per_obs"] is None:
+        return ""
+    number = report["n_obs_dropped"] or "none"
+    return (
+        f"Gate: {number} of {report['n_obs_read']} samples left out for more than {report['max_per_obs']} values above "
+        f"{report['max_value']:g}."
+    )
 
 
 def _offenders(

@@ -5,27 +5,20 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from aeflow.errors import DataError
-from aeflow.expression.text import blocks
+from aeflow.expression.text import blocks, split_header
 from aeflow.files import write_frame
 
+if TYPE_CHECKING:
+    from aeflow.expression.wide import Matrix
+
 logger = logging.getLogger(__name__)
-
-
-def split_header(line: str, where: str) -> list[str]:
-    """Return the names in a header line; DataError beginning with `where` if one is empty or occurs twice."""
-    names = line.rstrip("\r\n").split("\t")
-    if len(set(names)) < len(names):
-        name, n = Counter(names).most_common(1)[0]
-        raise DataError(f"{where}, column {names.index(name) + 1}: name {name!r} occurs {n} times")
-    if "" in names:
-        raise DataError(f"{where}, column {names.index('') + 1}: empty column name")
-    return names
 
 
 def read_sheet(path: Path, columns: Sequence[str], *, latin1: bool = False) -> pd.DataFrame:
@@ -71,26 +64,56 @@ def convert_sheet(path: Path, out: Path, columns: Sequence[str], *, latin1: bool
     write_frame(read_sheet(path, columns, latin1=latin1), out)
 
 
-def one_per_piece(rows: Sequence[dict[str, str]], dropped: list[tuple], name: str) -> tuple[pd.DataFrame, list[tuple]]:
-    """Return obs with one aliquot per physical sample, and `dropped` with the others added.
+def rows_by(path: Path, key: str, name: str) -> dict[str, dict[str, str]]:
+    """Return the rows of a converted sheet by column `key`; DataError, naming the sheet, if a value occurs twice."""
+    frame = pd.read_parquet(path)
+    twice = frame[key][frame[key].duplicated()]
+    if len(twice):
+        raise DataError(f"{name}: {key} {twice.iloc[0]!r} occurs more than once")
+    return {row[key]: row for row in frame.to_dict("records")}
 
-    Of several aliquots of one sample (equal `piece`) the one whose barcode sorts last is kept: for TCGA the highest
-    portion and plate, the rule of Broad's Firehose.
 
-    Parameters
-    ----------
-    rows : columns of obs, piece and source_file; `name` : for the message if there is none, which is a DataError.
-    """
-    if not rows:
-        reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(row[2] for row in dropped).most_common(5))
-        raise DataError(f"{name}: no sample is left; left out: {reasons or 'none, the file is empty'}")
-    obs = pd.DataFrame(rows)
-    kept = obs.groupby("piece", sort=False)["sample_id"].transform("max")
-    extra = (obs["sample_id"] != kept).to_numpy()
-    more = [
-        ("obs", sample_id, f"another aliquot of the sample is kept: {other}", float("nan"), source_file)
-        for sample_id, other, source_file in zip(
-            obs["sample_id"][extra], kept[extra], obs["source_file"][extra], strict=True
-        )
-    ]
-    return obs[~extra].drop(columns="piece").reset_index(drop=True), [*dropped, *more]
+def samples_of(matrices: Mapping[str, Matrix]) -> Iterator[tuple[str, str]]:
+    """Yield (key of the matrix, sample id) in the order of both; DataError, naming the files, for a sample in two."""
+    seen: dict[str, str] = {}
+    for key in sorted(matrices):
+        file = matrices[key].source_file
+        for sample in sorted(matrices[key].samples):
+            if sample in seen:
+                raise DataError(f"{file}: sample {sample!r} is in {seen[sample]}, too")
+            seen[sample] = file
+            yield key, sample
+
+
+class SampleSheet:
+    """The samples of a cohort, in the order they were added, and which were left out, and why."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, str]] = []
+        self._left_out: list[tuple] = []
+
+    def add(self, row: Mapping[str, str], *, matrix: str, column: str, source_file: str) -> None:
+        """Add a sample: its columns of obs and piece, the matrix and the column that hold it, the raw file."""
+        self._rows.append({**row, "matrix": matrix, "column": column, "source_file": source_file})
+
+    def leave_out(self, sample_id: str, reason: str, source_file: str) -> None:
+        """Log a sample that does not belong to the cohort."""
+        self._left_out.append(("obs", sample_id, reason, float("nan"), source_file))
+
+    def finish(self, name: str) -> tuple[pd.DataFrame, list[tuple]]:
+        """Return obs with one aliquot per physical sample, and rows of the drop log, the other aliquots among them.
+
+        Of several aliquots of one sample (equal `piece`) the one whose barcode sorts last is kept: for TCGA the highest
+        portion and plate, the rule of Broad's Firehose. DataError, beginning with `name`, if no sample is left.
+        """
+        if not self._rows:
+            reasons = Counter(row[2] for row in self._left_out).most_common(5)
+            found = ", ".join(f"{reason} ({n})" for reason, n in reasons) or "none, the file is empty"
+            raise DataError(f"{name}: no sample is left; left out: {found}")
+        obs = pd.DataFrame(self._rows)
+        kept = obs.groupby("piece", sort=False)["sample_id"].transform("max")
+        extra = (obs["sample_id"] != kept).to_numpy()
+        for sample, other, file in zip(obs["sample_id"], kept, obs["source_file"], strict=True):
+            if sample != other:
+                self.leave_out(sample, f"another aliquot of the sample is kept: {other}", file)
+        return obs[~extra].drop(columns="piece").reset_index(drop=True), self._left_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aeflow.errors import ConfigError, DataError
+from aeflow.errors import DataError
 
 GTEX = {  # slug of SMTSD, or its first word where all of a family are one organ -> tissue
     "adipose": "adipose",
@@ -121,14 +121,3 @@ def project_of_disease(disease: str, where: str) -> str:
     if disease not in DISEASES:
         raise DataError(f"{where}: disease {disease!r} is not that of a TCGA project")
     return DISEASES[disease]
-
-
-def check_tissues(tissues: object) -> None:
-    """Raise ConfigError, naming option and value, unless `tissues` is None or a list of words of the vocabulary."""
-    if tissues is None:
-        return
-    if isinstance(tissues, str) or not isinstance(tissues, list | tuple) or not tissues:
-        raise ConfigError(f"tissues: must be a list of tissues, or null for all; found {tissues!r}")
-    for tissue in tissues:
-        if tissue not in TISSUES:
-            raise ConfigError(f"tissues: {tissue!r} does not exist; known: {', '.join(TISSUES)}")

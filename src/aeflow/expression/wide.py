@@ -1,215 +1,272 @@
-"""Large matrices, genes in rows, block by block: text to Parquet without holding the file, and back.
+"""Wide text, genes in rows and samples in columns, to Parquet and back: every matrix of expression is read here.
 
-The numbers of a block are parsed as one column, because a reader's cost per column would otherwise dominate: these
-files have up to 20,000 columns.
+Polars decompresses and parses at native speed, some thousands of genes at a time, whatever the size of the file. Only
+when something is wrong is the file read a second time, cell by cell, to name line and column.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from aeflow.errors import DataError
-from aeflow.expression.text import line_blocks
+from aeflow.expression import text
 from aeflow.files import atomic_path
 
-ROWS = 4096  # genes per row group: small in memory, and a footer of 20,000 columns stays readable
+ROWS = 4096  # genes of a row group, at least: so the footer of 20,000 columns stays readable
+VALUES = 1 << 24  # of a row group, where that is more: so a matrix of few samples is one group, which is cheaper
 COLUMNS = 1024  # samples read from Parquet at a time
-LARGEST = float(np.finfo(np.float32).max)
-NUMBER = re.compile(rb" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+WIDE = 4096  # samples; from here on a column and chunk costs polars more than its cells do (tests/bench/README.md)
+IDS = re.compile(r"( *\d{1,18} *)(\t *\d{1,18} *)*", re.ASCII)  # whole numbers, with a tab between them
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands above the numbers: `text`, {name in the file: name in the Parquet file or None to leave it out}, the
-    leading columns; `samples`, the others; `n_lines` above the first row; `n_rows`, how many rows are promised."""
+    """What stands above the numbers.
+
+    text : name in the file -> name in Parquet (None leaves the column out) of the leading columns, which are text. The
+        first that is kept is the key: no two rows share it.
+    samples : names of the other columns.
+    n_lines : lines above the first row. `names_line` : the one of the column names.
+    n_rows : how many rows are promised; None where nothing is said.
+    ids : names of those text columns that hold ids by number (Entrez), stored as int64; 0 is none.
+    keep : those of `samples` that are stored; None stores all. The others are checked as well.
+    """
 
     text: Mapping[str, str | None]
     samples: Sequence[str]
-    n_lines: int
+    n_lines: int = 1
+    names_line: int = 1
     n_rows: int | None = None
+    ids: Collection[str] = ()
+    keep: Sequence[str] | None = None
 
 
-def convert_matrix(path: Path, out: Path, header: Header, *, non_negative: bool) -> None:
-    """Write a matrix as uncompressed Parquet: the text columns, then one float32 column per sample; genes in rows.
+def read_header(path: Path, columns: Mapping[str, str], ids: Collection[str] = ()) -> Header:
+    """Return the header of a matrix with one line above the numbers: `columns` (name -> name in Parquet), samples.
 
-    Memory: one row group of `ROWS` genes and one block of text, whatever the number of genes.
+    DataError, naming line and column: another leading column, a name that is empty or occurs twice, no sample.
+    """
+    names = text.split_header(text.read_lines(path, 1)[0], f"{path}: line 1")
+    for place, wanted in enumerate(columns):
+        found = names[place] if place < len(names) else None
+        if found != wanted:
+            raise DataError(f"{path}: line 1, column {place + 1}: expected {wanted!r}, found {str(found)[:80]!r}")
+    if len(names) == len(columns):
+        raise DataError(f"{path}: line 1: no sample columns after {', '.join(columns)}")
+    return Header(columns, names[len(columns) :], ids=ids)
+
+
+def convert_matrix(
+    path: Path,
+    out: Path,
+    header: Header,
+    *,
+    non_negative: bool,
+    check_sample: Callable[[str, str], object] = lambda sample, where: None,
+    compression: str = "none",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a matrix as Parquet: text columns, then one float32 column per sample; genes in rows.
+
+    Uncompressed by default, because zstd saves a third of the space of a wide matrix and takes twice the time to write.
+
+    Parameters
+    ----------
+    check_sample : called with each sample id and where it stands; raises DataError for one it does not know.
 
     Raises
     ------
-    DataError : naming file, line and column, for anything but a full matrix of finite (and, if asked, non-negative)
-        numbers, for a first text column that repeats a value, and for another number of rows than promised.
+    DataError : naming file, line and column, and the value found, for anything but a full matrix of finite (and, if
+        asked, non-negative) float32 numbers, an empty text cell, ids that are no whole numbers, a key that occurs
+        twice, and another number of rows than promised.
     """
-    stored = [name for name in header.text.values() if name]
-    schema = pa.schema([(name, pa.string()) for name in stored] + [(name, pa.float32()) for name in header.samples])
-    buffer = np.empty((len(header.samples), ROWS), dtype=np.float32)
-    labels: list[list[str]] = []
-    seen: dict[str, int] = {}
-    key = next(i for i, name in enumerate(header.text.values()) if name)
-    keep = [i for i, name in enumerate(header.text.values()) if name]
-    with (
-        atomic_path(out) as tmp,
-        pq.ParquetWriter(tmp, schema, compression="none", use_dictionary=False, write_statistics=False) as writer,
-    ):
-        for first, texts, values in _parsed(path, header, non_negative):
-            for offset, row in enumerate(texts):
-                if row[key] in seen:
-                    name, line = list(header.text)[key], first + offset
-                    raise DataError(
-                        f"{path}: line {line}, column {key + 1} ({name}): {row[key]!r} stands on line "
-                        f"{seen[row[key]]}, too"
-                    )
-                seen[row[key]] = first + offset
-            done = 0
-            while done < len(texts):
-                start = len(labels)
-                n = min(ROWS - start, len(texts) - done)
-                buffer[:, start : start + n] = values[done : done + n].T
-                labels += [[row[i] for i in keep] for row in texts[done : done + n]]
-                done += n
-                if len(labels) == ROWS:
-                    _write_group(writer, schema, labels, buffer)
-                    labels = []
-        if labels:
-            _write_group(writer, schema, labels, buffer)
-        if header.n_rows is not None and len(seen) != header.n_rows:
-            raise DataError(f"{path}: the header promises {header.n_rows} rows, {len(seen)} follow")
-        if not seen:
+    for column, sample in enumerate(header.samples, start=len(header.text) + 1):
+        check_sample(sample, f"{path}: line {header.names_line}, column {column}")
+    labels = [(i, name, stored) for i, (name, stored) in enumerate(header.text.items()) if stored]
+    kept = [i for i, name in enumerate(header.samples) if header.keep is None or name in header.keep]
+    types = {name: pa.int64() if name in header.ids else pa.string() for _, name, _ in labels}
+    fields = [(stored, types[name]) for _, name, stored in labels]
+    fields += [(header.samples[i], pa.float32()) for i in kept]
+    schema = pa.schema(fields, metadata=metadata)
+    lines: dict[str, int] = {}
+    key, key_name, _ = labels[0]
+    parquet = {"compression": compression, "use_dictionary": False, "write_statistics": False}
+    with atomic_path(out) as tmp, pq.ParquetWriter(tmp, schema, **parquet) as writer:
+        for cells, values in _sound_rows(path, header, non_negative):
+            first = header.n_lines + 1 + len(lines)
+            lines |= _lines_of(cells[key], first, lines, f"{path}: line {{}}, column {key + 1} ({key_name})")
+            arrays = []
+            for i, name, _ in labels:
+                arrays.append(pa.array(map(int, cells[i]) if name in header.ids else cells[i], types[name]))
+            arrays += [pa.array(values[i]) for i in kept]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        if header.n_rows is not None and len(lines) != header.n_rows:
+            raise DataError(f"{path}: the header promises {header.n_rows} rows, {len(lines)} follow")
+        if not lines:
             raise DataError(f"{path}: no rows after the header")
 
 
-def _write_group(writer: pq.ParquetWriter, schema: pa.Schema, labels: list[list[str]], buffer: np.ndarray) -> None:
-    columns = [pa.array(column, pa.string()) for column in zip(*labels, strict=True)]
-    columns += [pa.array(row[: len(labels)]) for row in buffer]
-    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+def _lines_of(keys: Sequence[str], first: int, earlier: Mapping[str, int], where: str) -> dict[str, int]:
+    """Return the line of each key; DataError, beginning with `where`, for one that occurs twice or is in `earlier`."""
+    lines = dict(zip(reversed(keys), range(first + len(keys) - 1, first - 1, -1), strict=True))
+    if len(lines) < len(keys) or not earlier.keys().isdisjoint(lines):
+        known = lines | earlier
+        line, key = next((line, key) for line, key in enumerate(keys, start=first) if known[key] != line)
+        raise DataError(where.format(line) + f": {key!r} stands on line {known[key]}, too")
+    return lines
 
 
-def _parsed(path: Path, header: Header, non_negative: bool) -> Iterator[tuple[int, list[list[str]], np.ndarray]]:
-    """Yield (number of the first line, text cells, values (rows, samples) float32) of each block."""
-    n_text, n_samples, line = len(header.text), len(header.samples), 1
-    for lines in line_blocks(path):
-        first = max(line, header.n_lines + 1)
-        rows = lines[first - line :]
-        line += len(lines)
-        if not rows:
-            continue
-        cells = [row.split(b"\t", n_text) for row in rows]
-        if any(len(c) <= n_text or c[n_text].count(b"\t") != n_samples - 1 for c in cells):
-            _locate(path, first, rows, header, non_negative, None)
+def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tuple[list[list[str]], np.ndarray]]:
+    """Yield (cells of each text column, values (samples, rows) float32) of some sound rows at a time."""
+    checked = [i for i, stored in enumerate(header.text.values()) if stored]
+    ids = [i for i, name in enumerate(header.text) if name in header.ids]
+    lowest = 0.0 if non_negative else np.finfo(np.float32).min
+    line = header.n_lines + 1
+    rows = (_by_column if len(header.samples) < WIDE else _by_cell)(path, header)
+    while True:
         try:
-            values = _numbers(b"\n".join([c[n_text] for c in cells]).replace(b"\t", b"\n"))
-        except pa.ArrowInvalid as error:
-            _locate(path, first, rows, header, non_negative, error)
-        low = 0.0 if non_negative else -np.inf
-        if values.size != len(rows) * n_samples or not (values.min() >= low and np.isfinite(values).all()):
-            _locate(path, first, rows, header, non_negative, None)
-        try:
-            texts = [[cell.decode("utf-8") for cell in c[:n_text]] for c in cells]
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: lines {first} to {first + len(rows) - 1}: not UTF-8 text: {error}") from error
-        yield first, texts, values.reshape(len(rows), n_samples)
+            cells, values = next(rows)
+        except StopIteration:
+            return
+        except DataError:
+            raise
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            _locate(path, header, line, non_negative, error)
+        sound = values.min() >= lowest and values.max() < np.inf  # NaN makes both NaN, and every comparison false
+        sound = sound and all(all(cells[i]) for i in checked) and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
+        if not sound:
+            _locate(path, header, line, non_negative, None)
+        line += values.shape[1]
+        yield cells, values
 
 
-def _numbers(text: bytes) -> np.ndarray:
-    """Parse one number a line; ArrowInvalid where one is none, NaN where a line is empty."""
-    table = pa.csv.read_csv(
-        pa.BufferReader(text + b"\n"),
-        read_options=pa.csv.ReadOptions(use_threads=False, column_names=["value"], block_size=len(text) + 1),
-        parse_options=pa.csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
-        convert_options=pa.csv.ConvertOptions(column_types={"value": pa.float32()}, null_values=[""]),
+def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
+    """Yield rows as polars streams them, parsed column by column; an empty or missing cell is None or NaN."""
+    n_text = len(header.text)
+    schema = dict.fromkeys(header.text, pl.String) | dict.fromkeys(header.samples, pl.Float32)
+    lines = pl.scan_csv(
+        path,
+        has_header=False,
+        skip_lines=header.n_lines,
+        schema=schema,
+        separator="\t",
+        quote_char=None,
+        glob=False,
     )
-    return table.column("value").combine_chunks().to_numpy(zero_copy_only=False)
+    for frame in lines.collect_batches(chunk_size=_group_rows(header), maintain_order=True):
+        cells = [column.to_list() for column in frame.get_columns()[:n_text]]
+        yield cells, frame[:, n_text:].to_numpy(order="fortran").T
 
 
-def _locate(
-    path: Path, first: int, rows: list[bytes], header: Header, non_negative: bool, cause: Exception | None
-) -> NoReturn:
-    """Raise DataError naming the first offending cell of a block; the fast parser knows only that there is one."""
-    names = [*header.text, *header.samples]
-    for number, row in enumerate(rows, start=first):
-        cells = row.split(b"\t")
-        if len(cells) != len(names):
-            raise DataError(f"{path}: line {number}: {len(cells)} cells, the header has {len(names)}")
-        for column, cell in enumerate(cells[len(header.text) :], start=len(header.text)):
-            what = None
-            if not NUMBER.fullmatch(cell):
-                what = "not a finite number" if cell else "empty cell"
-            elif abs(float(cell)) > LARGEST:
-                what = "not a finite float32"
-            elif non_negative and float(cell) < 0:
-                what = "negative value"
-            if what:
-                found = cell[:80].decode("utf-8", "replace")
-                raise DataError(
-                    f"{path}: line {number}, column {column + 1} ({names[column]}): {what}, found {found!r}"
-                )
-    raise DataError(f"{path}: lines {first} to {first + len(rows) - 1}: not a matrix of numbers: {cause}") from cause
+def _by_cell(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
+    """Yield rows whose numbers were parsed as one long column, which costs nothing per column of the matrix."""
+    n_text, n_samples, line = len(header.text), len(header.samples), 0
+    group = _group_rows(header)
+    values, labels = np.empty((n_samples, group), dtype=np.float32), []
+    for lines in text.line_blocks(path):
+        rows = [row.split(b"\t", n_text) for row in lines[max(header.n_lines - line, 0) :]]
+        line += len(lines)
+        if any(len(row) <= n_text or row[n_text].count(b"\t") != n_samples - 1 for row in rows):
+            raise ValueError("a row of another length than the header")
+        numbers = pl.read_csv(
+            b"\t".join([row[n_text] for row in rows]),
+            has_header=False,
+            schema={"value": pl.Float32},
+            eol_char="\t",
+            quote_char=None,
+            raise_if_empty=False,
+        )
+        block = numbers["value"].to_numpy().reshape(len(rows), n_samples)  # ValueError where a cell is empty
+        done = 0
+        while done < len(rows):
+            start, n = len(labels), min(group - len(labels), len(rows) - done)
+            values[:, start : start + n] = block[done : done + n].T
+            labels += [[cell.decode("utf-8") for cell in row[:n_text]] for row in rows[done : done + n]]
+            done += n
+            if len(labels) == group:
+                yield list(zip(*labels, strict=True)), values
+                labels = []
+    if labels:
+        yield list(zip(*labels, strict=True)), values[:, : len(labels)]
+
+
+def _group_rows(header: Header) -> int:
+    return max(ROWS, VALUES // len(header.samples))
+
+
+def _locate(path: Path, header: Header, start: int, non_negative: bool, cause: Exception | None) -> NoReturn:
+    """Raise DataError naming the first offending cell from line `start` on; the fast reader knows only there is one."""
+    names, line = [*header.text, *header.samples], 0
+    for rows in text.line_blocks(path):
+        for number, row in enumerate(rows, start=line + 1):
+            if number < start:
+                continue
+            try:
+                cells = row.decode("utf-8").split("\t")
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}: line {number}: not UTF-8 text: {error}") from error
+            if len(cells) != len(names):
+                raise DataError(f"{path}: line {number}: {len(cells)} cells, the header has {len(names)}")
+            for column, (name, cell) in enumerate(zip(names, cells, strict=True), start=1):
+                if what := _fault(name, cell, header, non_negative):
+                    raise DataError(f"{path}: line {number}, column {column} ({name}): {what}, found {cell[:80]!r}")
+        line += len(rows)
+    raise DataError(f"{path}: not a matrix of numbers: {cause}") from cause
+
+
+def _fault(name: str, cell: str, header: Header, non_negative: bool) -> str | None:
+    """Return what is wrong with a cell, or None."""
+    if name in header.text:
+        if header.text[name] and not cell:
+            return "empty cell"
+        return "not a gene id" if name in header.ids and not IDS.fullmatch(cell) else None
+    return text.fault_of_number(cell, non_negative)
 
 
 class Matrix:
-    """A converted matrix: its sample names and text columns, its values read block by block."""
+    """A converted matrix: genes in rows, samples in columns. No file stays open: there may be ten thousand.
 
-    def __init__(self, path: Path, text: Sequence[str]) -> None:
-        """Open `path`, whose first columns must be `text`; DataError if they are not."""
+    source_file : the raw file, for messages and the drop log. samples : names of its columns after `text`.
+    """
+
+    def __init__(self, path: Path, text_columns: Sequence[str], source_file: str = "") -> None:
+        """Read the names of `path`, whose first columns must be `text_columns`; DataError if they are not."""
+        names = pq.read_schema(path).names
+        n_text = len(text_columns)
+        if tuple(names[:n_text]) != tuple(text_columns):
+            raise DataError(f"{path}: the first columns must be {tuple(text_columns)}, found {tuple(names[:n_text])}")
         self.path = Path(path)
-        self._file = pq.ParquetFile(path)
-        names = self._file.schema_arrow.names
-        if tuple(names[: len(text)]) != tuple(text):
-            raise DataError(f"{path}: the first columns must be {tuple(text)}, found {tuple(names[: len(text)])}")
-        self.samples = names[len(text) :]
-        self._text = list(text)
+        self.source_file = source_file
+        self.samples = names[n_text:]
+        self._text = names[:n_text]
 
-    @functools.cached_property
-    def text(self) -> pd.DataFrame:
-        """The text columns, one row per gene."""
-        return self._file.read(columns=self._text).to_pandas()
+    @property
+    def title(self) -> str:
+        """The raw file and the converted one, for messages."""
+        return f"{self.source_file} ({self.path})"
+
+    def text(self) -> pa.Table:
+        """Read the text columns, one row per gene."""
+        return pq.read_table(self.path, columns=self._text)
 
     def values(self, samples: Sequence[str]) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """Yield (rows, places in `samples`, values (samples, rows) float32), some of each at a time."""
         start = 0
-        for group in range(self._file.num_row_groups):
-            n = self._file.metadata.row_group(group).num_rows
-            for c in range(0, len(samples), COLUMNS):
-                chosen = list(samples[c : c + COLUMNS])
-                table = self._file.read_row_group(group, columns=chosen, use_threads=False).select(chosen)
-                yield (
-                    slice(start, start + n),
-                    slice(c, c + len(chosen)),
-                    np.stack([column.to_numpy() for column in table.columns]),
-                )
-            start += n
-
-
-def collapse(
-    matrix: Matrix,
-    samples: Sequence[str],
-    groups: np.ndarray,
-    X: np.ndarray,
-    transform: Callable[[np.ndarray, slice], np.ndarray],
-) -> None:
-    """Fill X (samples, n_vars), zeros before, with the values of `samples`; rows of one variable are summed.
-
-    Parameters
-    ----------
-    groups : (rows of the matrix,) variable of each row; -1 leaves it out.
-    transform : called with values (samples, genes) as stored and their places in `samples`; returns them linear.
-    """
-    _, firsts = np.unique(groups, return_index=True)
-    is_first = np.zeros(len(groups), dtype=bool)
-    is_first[firsts] = True
-    for rows, places, values in matrix.values(samples):
-        linear, wanted = transform(values, places), groups[rows]
-        once = np.flatnonzero(is_first[rows] & (wanted >= 0))
-        X[places, wanted[once]] = linear[:, once]
-        for i in np.flatnonzero(~is_first[rows] & (wanted >= 0)):
-            X[places, wanted[i]] += linear[:, i]
+        with pq.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                n = file.metadata.row_group(group).num_rows
+                for first in range(0, len(samples), COLUMNS):
+                    chosen = list(samples[first : first + COLUMNS])
+                    table = file.read_row_group(group, columns=chosen, use_threads=False).select(chosen)
+                    values = np.stack([column.to_numpy() for column in table.columns])
+                    yield slice(start, start + n), slice(first, first + len(chosen)), values
+                start += n

@@ -15,7 +15,8 @@ kind : "counts" (column unstranded) or "tpm" (column tpm_unstranded). Both linea
 manifest, metadata : paths of the two files, relative to the working directory.
 tissues : list of words of expression/vocabulary.py. Default all. Files of other projects are not fetched.
 symbols : "source" (GENCODE's, as the files have them) or "hgnc" (today's, see expression/ids.py). Default source.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations
@@ -24,20 +25,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeflow.errors import ConfigError, DataError
+from aeflow.errors import DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from aeflow.dataset.cohort import Cohort
     from aeflow.expression.manifest import Entry
+    from aeflow.expression.sheets import SampleSheet
+    from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
+ORIGIN = "real"
+SIMULATES = False
 VALUES = {"counts": "unstranded", "tpm": "tpm_unstranded"}
-HGNC = "hgnc:hgnc_complete_set.txt"
+TEXT = ("gene_id", "symbol")
+SYMBOLS = ("source", "hgnc")
 
 
 def matrices(
@@ -92,51 +97,54 @@ def unify(
     DataError : a file whose bytes are not those of the manifest, files of different gene models, values that contradict
         `kind`, no sample left.
     """
-    from aeflow.expression import assemble, ids, quality
+    from aeflow.expression import ids, quality, stack
+    from aeflow.expression.units import Measure
 
     _check_options(kind, tissues, symbols)
     quality.check_gate(gate)
-    obs, chosen, dropped, model = samples(files, kind, manifest, metadata, tissues)
+    sheet, chosen, model = samples(files, kind, manifest, metadata, tissues)
+    obs, dropped = sheet.finish(f"manifest {manifest}")
     table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
-    X, genes = assemble.stack(chosen, obs, table, kind)
-    dropped = [*dropped, *genes.dropped]
-    obs = obs[list(OBS_COLUMNS)]
-    return assemble.finish(X, obs, genes, dropped, unit=kind, kind=kind, gate=gate, gene_model=model)
+    described = {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind, "gene_model": model}
+    return stack.by_ensembl_id(chosen, obs, dropped, Measure(kind), table=table, gate=gate, **described)
 
 
 def samples(
     files: Mapping[str, Path], kind: str, manifest: str, metadata: str, tissues: Sequence[str] | None, prefix: str = ""
-) -> tuple[pd.DataFrame, dict[str, Path], list[tuple], str]:
-    """Return obs (with matrix and column, for `assemble.stack`), the files, what is left out, and the gene model.
+) -> tuple[SampleSheet, dict[str, Matrix], str]:
+    """Return the sample sheet, the matrices, and their gene model.
 
     `prefix` stands before the file ids in the keys of `files`.
     """
-    from aeflow.expression import sheets, star
+    from aeflow.expression import star
     from aeflow.expression.manifest import read_entries
+    from aeflow.expression.sheets import SampleSheet
+    from aeflow.expression.wide import Matrix
 
-    rows, dropped, chosen, models = [], [], {}, {}
+    sheet = SampleSheet()
+    chosen: dict[str, Matrix] = {}
+    models: dict[str, str] = {}
+    file_of: dict[str, str] = {}
     for entry in sorted(read_entries(manifest, metadata, tissues), key=lambda entry: entry.sample_id):
-        name = f"{prefix}{entry.file_id}"
+        name, file, sample = f"{prefix}{entry.file_id}", entry.file_id, entry.sample_id
         md5, model = star.provenance(files[name])
         if md5 != entry.md5:
             raise DataError(
-                f"{entry.file_id}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}; "
+                f"{file}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}; "
                 "delete the file to fetch it again"
             )
-        models.setdefault(model, entry.file_id)
+        if file_of.setdefault(sample, file) != file:
+            raise DataError(f"aliquot {sample} is in two files: {file_of[sample]}, {file}")
+        models.setdefault(model, file)
         row, reason = _row(entry)
         if reason:
-            dropped.append(("obs", entry.sample_id, reason, float("nan"), entry.file_id))
+            sheet.leave_out(sample, reason, file)
         else:
-            rows.append(row | {"matrix": name, "column": VALUES[kind], "source_file": entry.file_id})
-            chosen[name] = files[name]
+            sheet.add(row, matrix=name, column=VALUES[kind], source_file=file)
+            chosen[name] = Matrix(files[name], TEXT, file)
     if len(models) > 1:
         raise DataError("files of different gene models: " + ", ".join(f"{m!r} in {f}" for m, f in models.items()))
-    obs, dropped = sheets.one_per_piece(rows, dropped, f"manifest {manifest}")
-    if obs["sample_id"].duplicated().any():
-        twice = obs[obs["sample_id"].duplicated(keep=False)].iloc[:2]
-        raise DataError(f"aliquot {twice['sample_id'].iloc[0]} is in two files: {', '.join(twice['source_file'])}")
-    return obs, chosen, dropped, next(iter(models))
+    return sheet, chosen, next(iter(models))
 
 
 def _row(entry: Entry) -> tuple[dict[str, str], str]:
@@ -150,27 +158,18 @@ def _row(entry: Entry) -> tuple[dict[str, str], str]:
     barcode = barcodes.parse_barcode(entry.sample_id, f"file {entry.file_id}")
     if barcode.study != "TCGA":
         raise DataError(f"file {entry.file_id}: sample {entry.sample_id!r} is not TCGA's")
-    return {
-        "sample_id": entry.sample_id,
-        "donor_id": barcode.donor_id,
-        "study": "TCGA",
-        "tissue": vocabulary.tcga_tissue(entry.project, entry.file_id),
-        "condition": barcode.condition,
-        "project": entry.project,
-        "sample_type_code": barcode.sample_type_code,
-        "centre": barcode.centre,
-        "sex": entry.sex,
-        "age_bracket": "" if entry.age is None else f"{entry.age // 10 * 10}-{entry.age // 10 * 10 + 9}",
-        "collection_site": barcode.donor_id.split("-")[1],
-        "piece": barcode.piece,
-    }, ""
+    row = barcode.row(
+        tissue=vocabulary.tcga_tissue(entry.project, entry.file_id),
+        project=entry.project,
+        sex=entry.sex,
+        age_bracket="" if entry.age is None else f"{entry.age // 10 * 10}-{entry.age // 10 * 10 + 9}",
+        collection_site=barcode.donor_id.split("-")[1],
+    )
+    return row, ""
 
 
 def _check_options(kind: str, tissues: Sequence[str] | None, symbols: str) -> None:
-    from aeflow.expression.vocabulary import check_tissues
 
-    if kind not in VALUES:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(VALUES)}")
-    if symbols not in ("source", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: source, hgnc")
+    check_choice("kind", kind, VALUES)
+    check_choice("symbols", symbols, SYMBOLS)
     check_tissues(tissues)

@@ -8,7 +8,8 @@ by_tissue : list of GTEx tissues in the form of file names, such as [kidney_cort
     files of these tissues; null reads the one file of all tissues (about 1 GB). Default null.
 tissues : list of words of expression/vocabulary.py. Default all.
 symbols : "source" (those of the release) or "hgnc" (today's, see expression/ids.py). Default source.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from aeflow.dataset.cohort import Cohort
+    from aeflow.expression.sheets import SampleSheet
+    from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
+ORIGIN = "real"
+SIMULATES = False
 STEMS = {"counts": "gene_reads", "tpm": "gene_tpm"}
 RELEASES = {  # release -> {whole matrix, one tissue, annotations}, paths below the host, bucket first
     "v8": (
@@ -45,7 +49,8 @@ FOLDERS = {"counts": "counts", "tpm": "tpms"}
 ATTRIBUTES, DONORS = "SampleAttributesDS", "SubjectPhenotypesDS"
 ATTRIBUTE_COLUMNS = ("SAMPID", "SMTS", "SMTSD", "SMAFRZE", "SMCENTER")
 FREEZE = "RNASEQ"
-HGNC = "hgnc:hgnc_complete_set.txt"
+TEXT = ("gene_id", "symbol")
+SYMBOLS = ("source", "hgnc")
 
 
 def matrices(
@@ -82,9 +87,8 @@ def convert(path: Path, out: Path) -> None:
     DataError : naming file, line and column, for a GCT file whose header contradicts its body, values that are not
         finite non-negative numbers, ids that are not GTEx's, or a sheet without its columns.
     """
-    from aeflow.expression import donors, ids, sheets
+    from aeflow.expression import donors, gct, ids, sheets, wide
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.gct import convert_gct
 
     name = Path(path).name
     if ATTRIBUTES in name:
@@ -94,7 +98,7 @@ def convert(path: Path, out: Path) -> None:
     elif name == HGNC.partition(":")[2]:
         ids.convert_hgnc(path, out)
     else:
-        convert_gct(path, out, parse_barcode)
+        wide.convert_matrix(path, out, gct.read_gct_header(path), non_negative=True, check_sample=parse_barcode)
 
 
 def unify(
@@ -113,56 +117,46 @@ def unify(
     DataError : values that contradict `kind`, a sample in two files, a tissue that is not in the vocabulary, no sample
         left.
     """
-    from aeflow.expression import assemble, ids, quality
+    from aeflow.expression import ids, quality, stack
+    from aeflow.expression.units import Measure
 
     _check_options(kind, release, by_tissue, tissues, symbols)
     quality.check_gate(gate)
-    obs, chosen, dropped = samples(files, kind, release, by_tissue, tissues)
+    sheet, chosen = samples(files, kind, release, by_tissue, tissues)
+    obs, dropped = sheet.finish(f"GTEx {release}")
     table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
-    X, genes = assemble.stack(chosen, obs, table, kind)
-    dropped = [*dropped, *genes.dropped]
-    return assemble.finish(X, obs[list(OBS_COLUMNS)], genes, dropped, unit=kind, kind=kind, gate=gate, release=release)
+    described = {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind, "release": release}
+    return stack.by_ensembl_id(chosen, obs, dropped, Measure(kind), table=table, gate=gate, **described)
 
 
 def samples(
     files: Mapping[str, Path], kind: str, release: str, by_tissue: Sequence[str] | None, tissues: Sequence[str] | None
-) -> tuple[pd.DataFrame, dict[str, Path], list[tuple]]:
-    """Return obs (with matrix and column, for `assemble.stack`), the matrices, and what is left out.
+) -> tuple[SampleSheet, dict[str, Matrix]]:
+    """Return the sample sheet and the matrices.
 
     Samples are taken from the matrices: the attributes list many more, of DNA and of RNA that failed.
     """
-    from aeflow.expression import assemble, sheets
+    from aeflow.expression import sheets
     from aeflow.expression.donors import read_donors
     from aeflow.expression.wide import Matrix
 
-    attributes = _by_key(files[f"{release}/attributes"], "SAMPID", ATTRIBUTES)
+    attributes = sheets.rows_by(files[f"{release}/attributes"], "SAMPID", ATTRIBUTES)
     donors = read_donors(files[f"{release}/donors"])
-    paths = matrices(kind, release, by_tissue)
-    chosen = {name: files[name] for name in sorted(paths) if name.startswith(f"{release}/gene_")}
-    rows, dropped, seen = [], [], {}
-    for name, parquet in chosen.items():
-        file = Path(paths[name]).name
+    chosen = {
+        name: Matrix(files[name], TEXT, Path(path).name)
+        for name, path in sorted(matrices(kind, release, by_tissue).items())
+        if name.startswith(f"{release}/gene_")
+    }
+    sheet = sheets.SampleSheet()
+    for name, sample in sheets.samples_of(chosen):
+        file = chosen[name].source_file
         slug = name.split("/")[2] if name.count("/") == 2 else None
-        for sample in sorted(Matrix(parquet, assemble.GENE_TEXT).samples):
-            if sample in seen:
-                raise DataError(f"{file}: sample {sample!r} is in {seen[sample]}, too")
-            seen[sample] = file
-            row, reason = _row(sample, attributes.get(sample), donors, tissues, file, slug)
-            if reason:
-                dropped.append(("obs", sample, reason, float("nan"), file))
-            else:
-                rows.append(row | {"matrix": name, "column": sample, "source_file": file})
-    obs, dropped = sheets.one_per_piece(rows, dropped, f"GTEx {release}")
-    return obs, chosen, dropped
-
-
-def _by_key(path: Path, key: str, sheet: str) -> dict[str, dict[str, str]]:
-    import pandas as pd
-
-    frame = pd.read_parquet(path)
-    if frame[key].duplicated().any():
-        raise DataError(f"{sheet}: {key} {frame[key][frame[key].duplicated()].iloc[0]!r} occurs more than once")
-    return {row[key]: row for row in frame.to_dict("records")}
+        row, reason = _row(sample, attributes.get(sample), donors, tissues, file, slug)
+        if reason:
+            sheet.leave_out(sample, reason, file)
+        else:
+            sheet.add(row, matrix=name, column=sample, source_file=file)
+    return sheet, chosen
 
 
 def _row(
@@ -176,7 +170,6 @@ def _row(
     """Return (row of obs, "") or ({}, why the sample is left out)."""
     from aeflow.expression import vocabulary
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.donors import UNKNOWN
 
     barcode = parse_barcode(sample, file)
     if barcode.study != "GTEx":
@@ -195,19 +188,8 @@ def _row(
     tissue = vocabulary.gtex_tissue(detail, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    return {
-        "sample_id": sample,
-        "donor_id": barcode.donor_id,
-        "study": "GTEx",
-        "tissue": tissue,
-        "condition": "normal",
-        "project": project,
-        "sample_type_code": "",
-        "centre": "",
-        **donors.get(barcode.donor_id, UNKNOWN),
-        "collection_site": attributes["SMCENTER"],
-        "piece": barcode.piece,
-    }, ""
+    known = donors.get(barcode.donor_id, {})
+    return barcode.row(tissue=tissue, project=project, collection_site=attributes["SMCENTER"], **known), ""
 
 
 def _check_options(
@@ -215,16 +197,13 @@ def _check_options(
 ) -> None:
     from aeflow.expression import vocabulary
 
-    if kind not in STEMS:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(STEMS)}")
-    if release not in RELEASES:
-        raise ConfigError(f"release: {release!r} does not exist; known: {', '.join(RELEASES)}")
-    if symbols not in ("source", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: source, hgnc")
+    check_choice("kind", kind, STEMS)
+    check_choice("release", release, RELEASES)
+    check_choice("symbols", symbols, SYMBOLS)
     if by_tissue is not None:
         if isinstance(by_tissue, str) or not by_tissue or len(set(by_tissue)) < len(by_tissue):
             raise ConfigError(f"by_tissue: must be a list of different tissues, or null; found {by_tissue!r}")
         for name in by_tissue:
             if not vocabulary.SLUG.fullmatch(name):
                 raise ConfigError(f"by_tissue: {name!r} is not in the form of file names, such as kidney_cortex")
-    vocabulary.check_tissues(tissues)
+    check_tissues(tissues)

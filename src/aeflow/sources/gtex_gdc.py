@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeflow.errors import DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
 from aeflow.sources import gdc, gtex
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from aeflow.dataset.cohort import Cohort
 
 KIND = "expression"
+ORIGIN = "real"
+SIMULATES = False
 PREFIX = "gdc/"
 
 
@@ -68,17 +69,17 @@ def unify(
     """
     import pandas as pd
 
-    from aeflow.expression import assemble, ids, quality
+    from aeflow.expression import ids, quality, stack
+    from aeflow.expression.units import Measure
 
     quality.check_gate(gate)
     matrices(kind, manifest, metadata, release, by_tissue, tissues, symbols)  # checks the options
-    obs, chosen, dropped = gtex.samples(files, kind, release, by_tissue, tissues)
-    tcga, more, extra, model = gdc.samples(files, kind, manifest, metadata, tissues, PREFIX)
-    obs = pd.concat([obs, tcga], ignore_index=True)
-    if obs["sample_id"].duplicated().any():
-        raise DataError(f"sample {obs['sample_id'][obs['sample_id'].duplicated()].iloc[0]!r} is in both studies")
+    normals, gtex_matrices = gtex.samples(files, kind, release, by_tissue, tissues)
+    tcga, gdc_matrices, model = gdc.samples(files, kind, manifest, metadata, tissues, PREFIX)
+    sheets = [normals.finish(f"GTEx {release}"), tcga.finish(f"manifest {manifest}")]
+    obs = pd.concat([obs for obs, _ in sheets], ignore_index=True)
+    dropped = [row for _, rows in sheets for row in rows]
     table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
-    X, genes = assemble.stack(chosen | more, obs, table, kind)
-    figures = {"release": release, "gene_model": model}
-    dropped = [*dropped, *extra, *genes.dropped]
-    return assemble.finish(X, obs[list(OBS_COLUMNS)], genes, dropped, unit=kind, kind=kind, gate=gate, **figures)
+    described = {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind, "release": release, "gene_model": model}
+    chosen = gtex_matrices | gdc_matrices
+    return stack.by_ensembl_id(chosen, obs, dropped, Measure(kind), table=table, gate=gate, **described)

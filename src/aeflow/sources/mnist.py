@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "images"
+ORIGIN = "real"
+SIMULATES = False
 OBS_COLUMNS = ("sample_id", "official_split", "digit")
 IMAGES, LABELS = 0x00000803, 0x00000801  # magic: two zero bytes, type 8 = unsigned byte, number of axes
 FILES = {"train": "train", "test": "t10k"}
@@ -148,7 +150,7 @@ def unify(files: Mapping[str, Path], n_train: int | None = None, n_test: int | N
     intensity = np.arange(256) / 255
     mean = np.average(intensity, weights=levels)
     figures = {
-        "origin": "real",
+        "origin": ORIGIN,
         "unit": "intensity",
         "n_obs": len(obs),
         "n_vars": len(names),

@@ -7,7 +7,8 @@ kind : "expected_count" (RSEM counts), "unnormalized" (FPKM, upper quartile scal
 tissues : list of `CLUSTERS` keys; a tissue stands for its GTEx file(s) and the normal and tumour files of its TCGA
     projects. Default all.
 matrices : list such as [kidney-gtex, kich-tcga, kich-tcga-t] (normal) limits the choice to these. Default all.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default: clip at 2^20 for
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; a sample with
+    more gated values than max_per_obs (default 40) is dropped, see expression/quality.py. Default: clip at 2^20 for
     "normalized", whose ComBat left values up to 1e11; none for the other kinds.
 donors : whether to read sex and age bracket of GTEx's donors from the sheet of GTEx v8 (source gtex); they are blank
     without it, and for TCGA. Default false.
@@ -17,21 +18,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS
+from aeflow.expression.options import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from aeflow.dataset.cohort import Cohort
-    from aeflow.expression.samples import FileLabel
+    from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
 KIND = "expression"
+ORIGIN = "real"
+SIMULATES = False
 UNITS = {"expected_count": "counts", "unnormalized": "fpkm", "normalized": "fpkm"}
 CLUSTERS = {  # after RNAseqDB's configuration/tissue-conf.txt: what was corrected together; GTEx tissues, TCGA projects
     "prostate": ("prostate", "prad"),
@@ -56,10 +62,21 @@ TISSUES = {  # one word per organ over both studies, where it is not the cluster
     "hnsc": "head_neck",
 }
 STEM = re.compile(r"(?P<project>[a-z_]+)-rsem-(?:count|fpkm)-(?P<part>gtex|tcga|tcga-t)")
-ID_COLUMNS = ("Hugo_Symbol", "Entrez_Gene_Id")
+TEXT = {"Hugo_Symbol": "symbol", "Entrez_Gene_Id": "entrez_id"}  # name in the file -> name in Parquet
 DEFAULT = "default"
 DONORS = "gtex:gtex_analysis_v8/annotations/GTEx_Analysis_v8_Annotations_SubjectPhenotypesDS.txt"
 DEFAULT_GATES = {"normalized": {"max_value": 2**20, "action": "clip"}}
+
+
+@dataclass(frozen=True)
+class FileLabel:
+    """What the name of a matrix file says about every sample in it."""
+
+    study: str
+    project: str
+    tissue: str
+    condition: str
+    source_file: str
 
 
 def matrices(
@@ -76,10 +93,9 @@ def matrices(
     """
     from aeflow.download.registry import known_files
 
-    _check_kind(kind)
+    check_choice("kind", kind, UNITS)
     for tissue in CLUSTERS if tissues is None else tissues:
-        if tissue not in CLUSTERS:
-            raise ConfigError(f"tissues: {tissue!r} does not exist; known: {', '.join(CLUSTERS)}")
+        check_choice("tissues", tissue, CLUSTERS)
     projects = {p for tissue in (CLUSTERS if tissues is None else tissues) for p in CLUSTERS[tissue]}
     chosen = {}
     for path in sorted(known_files("rnaseqdb")):
@@ -99,41 +115,23 @@ def matrices(
 def convert(path: Path, out: Path) -> None:
     """Write one gzipped matrix as Parquet: symbol, entrez_id (0 = none), one float32 column per sample; genes in rows.
 
-    Uncompressed, because zstd would save a third of the space and take twice the time to write. GTEx's donor sheet is
-    written as text.
+    GTEx's donor sheet is written as text.
 
     Raises
     ------
     DataError : naming file, line and column, for anything but a full matrix of finite non-negative numbers with unique
         gene symbols and unique, complete barcodes.
     """
-    import polars as pl
-
+    from aeflow.expression import wide
     from aeflow.expression.barcodes import parse_barcode
-    from aeflow.expression.donors import convert_donors
-    from aeflow.expression.tsv import read_header, read_matrix
-    from aeflow.files import atomic_path
 
     if Path(path).name == Path(DONORS).name:
+        from aeflow.expression.donors import convert_donors
+
         convert_donors(path, out)
-        return
-    for column, sample_id in enumerate(read_header(path)[len(ID_COLUMNS) :], start=len(ID_COLUMNS) + 1):
-        parse_barcode(sample_id, f"{path}: line 1, column {column}")
-    frame = read_matrix(path, ID_COLUMNS)
-    repeated = frame["Hugo_Symbol"].is_first_distinct().not_().arg_true()
-    if len(repeated):
-        line, symbol = repeated[0] + 2, frame["Hugo_Symbol"][repeated[0]]
-        raise DataError(f"{path}: line {line}, column 1 (Hugo_Symbol): gene {symbol!r} occurs more than once")
-    entrez = frame["Entrez_Gene_Id"].str.strip_chars(" ").cast(pl.Int64, strict=False)
-    wrong = (entrez.is_null() | (entrez < 0)).arg_true()
-    if len(wrong):
-        found = frame["Entrez_Gene_Id"][wrong[0]]
-        raise DataError(f"{path}: line {wrong[0] + 2}, column 2 (Entrez_Gene_Id): not a gene id, found {found!r}")
-    genes = [frame["Hugo_Symbol"].alias("symbol"), entrez.alias("entrez_id")]
-    with atomic_path(out) as tmp:
-        pl.DataFrame([*genes, *frame.get_columns()[2:]]).write_parquet(
-            tmp, compression="uncompressed", statistics=False
-        )
+    else:
+        header = wide.read_header(path, TEXT, ids=("Entrez_Gene_Id",))
+        wide.convert_matrix(path, out, header, non_negative=True, check_sample=parse_barcode)
 
 
 def unify(
@@ -156,12 +154,12 @@ def unify(
     """
     from aeflow.expression.donors import read_donors
 
-    _check_kind(kind)
+    check_choice("kind", kind, UNITS)
     if gate == DEFAULT:
         gate = DEFAULT_GATES.get(kind)
     people = read_donors(files["donors"]) if donors else {}
     files = {name: path for name, path in files.items() if name != "donors"}
-    return unify_matrices(files, UNITS[kind], gate, origin="real", kind=kind, donors=people)
+    return unify_matrices(files, UNITS[kind], gate, origin=ORIGIN, kind=kind, donors=people)
 
 
 def unify_matrices(
@@ -177,53 +175,81 @@ def unify_matrices(
 
     `donors` gives sex and age_bracket by donor id; those of others are blank.
     """
-    import pandas as pd
+    import numpy as np
 
-    from aeflow.dataset.cohort import Cohort, dropped_frame
-    from aeflow.expression import align, quality
-    from aeflow.expression.samples import sample_sheet
-    from aeflow.table import Table
+    from aeflow.expression import ids, quality, sheets, stack
+    from aeflow.expression.units import Measure
+    from aeflow.expression.wide import Matrix
 
     quality.check_gate(gate)
     if not files:
         raise DataError("unify: no matrix was given")
     labels = {name: label_of(name) for name in sorted(files)}
-    axes = [align.read_axes(name, Path(files[name]), label.source_file) for name, label in labels.items()]
-    obs, dropped_obs = sample_sheet(axes, labels)
-    for column in ("sex", "age_bracket"):
-        obs[column] = [(donors or {}).get(donor, {}).get(column, "") for donor in obs["donor_id"]]
-    symbols, entrez, dropped_var, n_union = align.common_genes(axes)
-    per_file: dict[str, dict[str, Any]] = {}
-
-    def check(matrix: align.Matrix, values: np.ndarray) -> None:
-        quality.check_unit(f"{matrix.name} ({matrix.path})", values, unit)
-        per_file[matrix.name] = {"n_obs": values.shape[0], "n_vars": values.shape[1], "max": float(values.max())}
-        per_file[matrix.name]["zero_fraction"] = float((values == 0).mean())
-
-    X = align.stack(axes, obs, symbols, check)
-    X, keep, dropped_gate, report = quality.apply_gate(X, obs, symbols, gate)
-    if not keep.any():
-        raise DataError(f"gate {dict(gate or {})}: no gene is left of {len(keep)}")
-    ids = pd.Series(entrez[keep]).astype("Int64").where(lambda e: e > 0)
-    var = pd.DataFrame({"var_id": symbols[keep], "symbol": symbols[keep], "entrez_id": ids})
-    figures = {
-        "origin": origin,
-        "kind": kind,
-        "unit": unit,
-        "files": per_file,
-        "genes": {"intersection": len(symbols), "union": n_union, "kept": int(keep.sum())},
-        "gate": report,
-        "n_dropped": {"obs": len(dropped_obs), "var": len(dropped_var) + len(dropped_gate)},
-        **quality.describe(X, obs),
+    axes = {name: Matrix(files[name], tuple(TEXT.values()), label.source_file) for name, label in labels.items()}
+    sheet = sheets.SampleSheet()
+    for name, sample in sheets.samples_of(axes):
+        row = _row(sample, labels[name], donors or {})
+        sheet.add(row, matrix=name, column=sample, source_file=labels[name].source_file)
+    obs, dropped = sheet.finish("unify")
+    genes = stack.read_genes(axes, "symbol", lambda cells, _: np.array(cells, dtype=object))
+    common, dropped_genes, report = stack.common_genes(axes, genes)
+    var, variable = _variables(axes, genes, common)
+    names = ids.GeneNames(var, variable, dropped_genes, report)
+    measure = Measure(unit, estimated=True)
+    X, seen = stack.stack(axes, genes, obs, names, measure, every_sample=True)
+    per_file = {
+        name: {
+            "n_obs": len(axes[name].samples),
+            "n_vars": len(genes[name]),
+            "max": float(found.high.max()),
+            "zero_fraction": (found.n_values - found.n_present) / found.n_values,
+        }
+        for name, found in seen.items()
     }
-    table = Table(X, obs[list(OBS_COLUMNS)], var, unit)
-    return Cohort(table, dropped_frame([*dropped_obs, *dropped_var, *dropped_gate]), figures)
+    described = {"columns": OBS_COLUMNS, "origin": origin, "unit": unit, "kind": kind}
+    return stack.finish(X, obs, names, dropped, gate=gate, files=per_file, **described)
+
+
+def _variables(
+    matrices: Mapping[str, Matrix], genes: Mapping[str, np.ndarray], common: np.ndarray
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return var (symbol, entrez_id) of the genes in common, and the row of each symbol.
+
+    DataError if two matrices give a symbol different Entrez ids; 0 is none, which any id replaces.
+    """
+    import numpy as np
+    import pandas as pd
+
+    entrez, origin = np.zeros(len(common), dtype=np.int64), next(iter(matrices))
+    for name, matrix in matrices.items():
+        found = matrix.text().column("entrez_id").to_numpy()[pd.Index(genes[name]).get_indexer(common)]
+        clash = (found != entrez) & (found != 0) & (entrez != 0)
+        if clash.any():
+            i = int(np.argmax(clash))
+            raise DataError(f"{name}: gene {common[i]!r} has Entrez id {found[i]}, in {origin} it is {entrez[i]}")
+        entrez = np.where(entrez == 0, found, entrez)
+    numbers = pd.Series(entrez).astype("Int64").where(lambda e: e > 0)
+    var = pd.DataFrame({"var_id": common, "symbol": common, "entrez_id": numbers})
+    return var, pd.Series(np.arange(len(common)), index=common)
+
+
+def _row(sample: str, label: FileLabel, donors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the row of obs of a sample; DataError for a barcode that contradicts the file it stands in."""
+    from aeflow.expression.barcodes import parse_barcode
+
+    barcode = parse_barcode(sample, label.source_file)
+    for what in ("study", "condition"):
+        if getattr(barcode, what) != getattr(label, what):
+            code = f" (type code {barcode.sample_type_code})" if barcode.sample_type_code else ""
+            raise DataError(
+                f"{label.source_file}: a file of {what} {getattr(label, what)!r} by its name, but sample "
+                f"{sample!r} is {getattr(barcode, what)!r}{code}"
+            )
+    return barcode.row(tissue=label.tissue, project=label.project, **donors.get(barcode.donor_id, {}))
 
 
 def label_of(name: str) -> FileLabel:
     """Return what a matrix name, "{folder}/{file stem}", says about its samples; DataError if it says nothing."""
-    from aeflow.expression.samples import FileLabel
-
     stem = name.rpartition("/")[2]
     match = STEM.fullmatch(stem)
     cluster = next((c for c, projects in CLUSTERS.items() if match and match["project"] in projects), None)
@@ -233,8 +259,3 @@ def label_of(name: str) -> FileLabel:
     study, condition = ("GTEx" if part == "gtex" else "TCGA"), ("tumour" if part == "tcga-t" else "normal")
     label = project if study == "GTEx" else project.upper()
     return FileLabel(study, label, TISSUES.get(project, cluster), condition, f"{stem}.txt.gz")
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in UNITS:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(UNITS)}")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # The Snakefile imports this module at every start of every job, so pandas and polars are imported where they are used.
 
 KIND = "expression"
+ORIGIN = "simulated"
+SIMULATES = True  # rule simulate makes the raw files, from gene sets
 PROJECTS = {  # tissue -> GTEx file, TCGA project; without salivary gland, which TCGA has no match for
     "prostate": ("prostate", "prad"),
     "bladder": ("bladder", "blca"),
@@ -134,7 +136,7 @@ def convert(path: Path, out: Path) -> None:
 def unify(files: Mapping[str, Path], **options: Any) -> Cohort:
     """Return the aligned cohort, exactly as `rnaseqdb.unify` does with real counts; its origin is "simulated"."""
     gate = Options(**options).gate
-    return rnaseqdb.unify_matrices(files, "counts", gate, origin="simulated", kind="expected_count")
+    return rnaseqdb.unify_matrices(files, "counts", gate, origin=ORIGIN, kind="expected_count")
 
 
 def simulate(gmt: Path, folder: Path, **options: Any) -> None:

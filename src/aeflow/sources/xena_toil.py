@@ -9,7 +9,8 @@ kind : "tpm" (log2(tpm+0.001) in the file) or "expected_count" (log2(x+1) in the
 tissues : list of words of expression/vocabulary.py. Default all.
 symbols : "probemap" (GENCODE v23's, as Xena gives them) or "hgnc" (today's, see expression/ids.py). Default probemap.
 n_genes : rows the matrix must have; truncated downloads of these files are common. Default 60498.
-gate : {max_value: linear value, action: clip | drop_var | error}, or null for none. Default none.
+gate : {max_value: linear value, action: clip | drop_var | error, max_per_obs: values}, or null for none; see
+    expression/quality.py. Default none.
 """
 
 from __future__ import annotations
@@ -21,27 +22,28 @@ from typing import TYPE_CHECKING, Any
 
 from aeflow.errors import ConfigError, DataError
 from aeflow.expression.obs_columns import OBS_COLUMNS_WITH_SITE as OBS_COLUMNS
+from aeflow.expression.options import HGNC, check_choice, check_tissues
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from aeflow.dataset.cohort import Cohort
+    from aeflow.expression.barcodes import Barcode
+    from aeflow.expression.sheets import SampleSheet
     from aeflow.expression.wide import Matrix
 
 # The Snakefile imports this module at every start of every job, so pandas and pyarrow are imported where they are used.
 
 KIND = "expression"
-MATRICES = {  # kind -> name, file, scale in the file, what the logarithm adds, unit
-    "tpm": ("gene_tpm", "TcgaTargetGtex_rsem_gene_tpm.gz", "log2(x+0.001)", 0.001, "tpm"),
-    "expected_count": ("gene_expected_count", "TcgaTargetGtex_gene_expected_count.gz", "log2(x+1)", 1.0, "counts"),
+ORIGIN = "real"
+SIMULATES = False
+MATRICES = {  # kind -> name, file, scale in the file, unit
+    "tpm": ("gene_tpm", "TcgaTargetGtex_rsem_gene_tpm.gz", "log2(x+0.001)", "tpm"),
+    "expected_count": ("gene_expected_count", "TcgaTargetGtex_gene_expected_count.gz", "log2(x+1)", "counts"),
 }
 PHENOTYPE = ("phenotype", "TcgaTargetGTEX_phenotype.txt.gz")
 PROBEMAP = ("probemap", "probeMap/gencode.v23.annotation.gene.probemap")
-HGNC = ("hgnc", "hgnc:hgnc_complete_set.txt")
 PHENOTYPE_COLUMNS = ("sample", "primary disease or tissue", "_sample_type", "_gender", "_study")
 PROBEMAP_COLUMNS = ("id", "gene")
-TCGA = re.compile(r"(?P<donor>TCGA-(?P<site>[A-Z0-9]{2})-[A-Z0-9]{4})-(?P<code>\d{2})")
+TCGA = re.compile(r"(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2})")
 SEXES = {"Male": "male", "Female": "female", "": ""}
 N_GENES = 60498
 
@@ -58,7 +60,7 @@ def matrices(
     A file that begins with ``hgnc:`` is one of source hgnc. `gate` plays no part here.
     """
     _check_options(kind, tissues, symbols, n_genes)
-    files = [MATRICES[kind][:2], PHENOTYPE, PROBEMAP, *([HGNC] if symbols == "hgnc" else [])]
+    files = [MATRICES[kind][:2], PHENOTYPE, PROBEMAP, *([("hgnc", HGNC)] if symbols == "hgnc" else [])]
     return dict(files)
 
 
@@ -72,29 +74,18 @@ def convert(path: Path, out: Path) -> None:
     DataError : naming file, line and column, for anything but a full matrix of finite numbers with unique genes and
         known barcodes, or a sheet without its columns.
     """
-    from aeflow.expression import ids, sheets
+    from aeflow.expression import ids, sheets, wide
 
     name = Path(path).name
     if name == Path(PHENOTYPE[1]).name:
         sheets.convert_sheet(path, out, PHENOTYPE_COLUMNS, latin1=True)
     elif name == Path(PROBEMAP[1]).name:
         sheets.convert_sheet(path, out, PROBEMAP_COLUMNS)
-    elif name == HGNC[1].partition(":")[2]:
+    elif name == HGNC.partition(":")[2]:
         ids.convert_hgnc(path, out)
     else:
-        _convert_matrix(path, out)
-
-
-def _convert_matrix(path: Path, out: Path) -> None:
-    from aeflow.expression import sheets, text, wide
-
-    first, *samples = sheets.split_header(text.read_lines(path, 1)[0], f"{path}: line 1")
-    if first != "sample" or not samples:
-        raise DataError(f"{path}: line 1, column 1: expected 'sample' before the sample ids, found {first[:80]!r}")
-    for column, sample in enumerate(samples, start=2):
-        _parse(sample, f"{path}: line 1, column {column}")
-    header = wide.Header({"sample": "gene_id"}, samples, n_lines=1)
-    wide.convert_matrix(path, out, header, non_negative=False)
+        header = wide.read_header(path, {"sample": "gene_id"})
+        wide.convert_matrix(path, out, header, non_negative=False, check_sample=_parse)
 
 
 def unify(
@@ -115,153 +106,114 @@ def unify(
     DataError : another number of genes than `n_genes`, values that contradict the scale the kind has, a sample whose
         id contradicts the sample sheet, a tissue that is not in the vocabulary, no sample left.
     """
-    import numpy as np
-
-    from aeflow.expression import assemble, ids, quality, units, wide
+    from aeflow.expression import ids, quality, stack, units
+    from aeflow.expression.wide import Matrix
 
     _check_options(kind, tissues, symbols, n_genes)
     quality.check_gate(gate)
-    name, file, scale, offset, unit = MATRICES[kind]
-    matrix = wide.Matrix(files[name], ("gene_id",))
-    if len(matrix.text) != n_genes:
-        raise DataError(f"{file} ({matrix.path}): {len(matrix.text)} genes, expected {n_genes}: a cut-off download?")
-    obs, dropped_obs = _sample_sheet(matrix, files[PHENOTYPE[0]], file, tissues)
-    table = ids.read_symbols(files[HGNC[0]]) if symbols == "hgnc" else None
-    genes = ids.name_genes(*_gene_ids(matrix, files[PROBEMAP[0]], file), table, file)
-    X = np.zeros((len(obs), len(genes.var)), dtype=np.float32, order="F")
-    samples = obs["sample_id"].tolist()
-    seen = units.RangeCheck(len(samples))
-    wide.collapse(matrix, samples, genes.groups, X, seen.linear(lambda values: _inverse(values, offset)))
-    units.check_scale(f"{file} ({matrix.path})", scale, samples, seen.low, seen.high)
-    dropped = [*dropped_obs, *genes.dropped]
-    return assemble.finish(X, obs[list(OBS_COLUMNS)], genes, dropped, unit=unit, kind=kind, gate=gate)
+    name, file, scale, unit = MATRICES[kind]
+    matrix = Matrix(files[name], ("gene_id",), file)
+    genes = matrix.text().column("gene_id").to_pylist()
+    if len(genes) != n_genes:
+        raise DataError(f"{matrix.title}: {len(genes)} genes, expected {n_genes}: a cut-off download?")
+    obs, dropped = _sample_sheet(name, matrix, files[PHENOTYPE[0]], tissues).finish(file)
+    table = ids.read_symbols(files["hgnc"]) if symbols == "hgnc" else None
+    found = _symbols(genes, files[PROBEMAP[0]], file)
+    measure, described = units.Measure(unit, scale), {"columns": OBS_COLUMNS, "origin": ORIGIN, "kind": kind}
+    return stack.by_ensembl_id(
+        {name: matrix}, obs, dropped, measure, table=table, symbols=found, gate=gate, **described
+    )
 
 
-def _inverse(values: np.ndarray, offset: float) -> np.ndarray:
-    """Return 2^values - offset, at least 0 (float32, new array)."""
-    import numpy as np
+def _symbols(genes: Sequence[str], probemap: Path, file: str) -> list[str]:
+    """Return the probemap's symbols of `genes`; DataError for a gene it does not have."""
+    from aeflow.expression.sheets import rows_by
 
-    with np.errstate(over="ignore"):  # linear values in the file become infinite here and are refused by their range
-        linear = np.exp2(values)
-    linear -= np.float32(offset)
-    # zero is stored as log2(offset) rounded to 4 decimals, which would come back as up to 7e-8 with offset 0.001
-    linear[linear < offset * 1e-3] = 0
-    return linear
-
-
-def _gene_ids(matrix: Matrix, probemap: Path, file: str) -> tuple[np.ndarray, list[str]]:
-    """Return the stable ids and the probemap's symbols of the rows; DataError for a gene it does not have."""
-    import pandas as pd
-
-    from aeflow.expression import ids
-
-    names = pd.read_parquet(probemap)
-    if names["id"].duplicated().any():
-        raise DataError(f"{PROBEMAP[1]}: gene {names['id'][names['id'].duplicated()].iloc[0]!r} occurs more than once")
-    rows = matrix.text["gene_id"]
-    found = rows.map(names.set_index("id")["gene"])
-    if found.isna().any():
-        raise DataError(f"{file}: gene {rows[found.isna()].iloc[0]!r} is not in {PROBEMAP[1]}")
-    return ids.stable_ids(rows, file), found.tolist()
+    names = rows_by(probemap, "id", PROBEMAP[1])
+    unknown = next((gene for gene in genes if gene not in names), None)
+    if unknown is not None:
+        raise DataError(f"{file}: gene {unknown!r} is not in {PROBEMAP[1]}")
+    return [names[gene]["gene"] for gene in genes]
 
 
-def _sample_sheet(
-    matrix: Matrix, phenotype: Path, file: str, tissues: Sequence[str] | None
-) -> tuple[pd.DataFrame, list[tuple]]:
-    """Return obs of the samples that belong to the cohort, ordered by id, and why the others do not."""
-    import pandas as pd
-
+def _sample_sheet(name: str, matrix: Matrix, phenotype: Path, tissues: Sequence[str] | None) -> SampleSheet:
+    """Return the samples that belong to the cohort, ordered by id, and why the others do not."""
     from aeflow.expression import sheets
 
-    frame = pd.read_parquet(phenotype)
-    if frame["sample"].duplicated().any():
-        twice = frame["sample"][frame["sample"].duplicated()].iloc[0]
-        raise DataError(f"{PHENOTYPE[1]}: sample {twice!r} occurs more than once")
-    sheet = {row["sample"]: row for row in frame.to_dict("records")}
-    rows, dropped = [], []
-    for sample in sorted(matrix.samples):
-        row, reason = _row(sample, sheet.get(sample), file, tissues)
+    rows = sheets.rows_by(phenotype, "sample", PHENOTYPE[1])
+    sheet = sheets.SampleSheet()
+    for _, sample in sheets.samples_of({name: matrix}):
+        row, reason = _row(sample, rows.get(sample), matrix.source_file, tissues)
         if reason:
-            dropped.append(("obs", sample, reason, float("nan"), file))
+            sheet.leave_out(sample, reason, matrix.source_file)
         else:
-            rows.append(row)
-    return sheets.one_per_piece(rows, dropped, file)
+            sheet.add(row, matrix=name, column=sample, source_file=matrix.source_file)
+    return sheet
 
 
 def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence[str] | None) -> tuple[dict, str]:
     """Return (row of obs, "") or ({}, why the sample is left out)."""
     from aeflow.expression import vocabulary
 
-    study, barcode = _parse(sample, file)
-    if study == "TARGET":
+    barcode = _parse(sample, file)
+    if barcode.study == "TARGET":
         return {}, "TARGET: neither GTEx nor TCGA"
-    if study == "K-562":
+    if barcode.study == "K-562":
         return {}, "cell line"
     if sheet is None:
         return {}, f"not in {PHENOTYPE[1]}"
     where = f"{PHENOTYPE[1]}: sample {sample!r}"
-    if sheet["_study"].upper() != study.upper():
-        raise DataError(f"{where}: _study is {sheet['_study']!r}, by its id it is of {study}")
+    if sheet["_study"].upper() != barcode.study.upper():
+        raise DataError(f"{where}: _study is {sheet['_study']!r}, by its id it is of {barcode.study}")
     origin, kind = sheet["primary disease or tissue"], sheet["_sample_type"]
-    if kind == "Control Analyte" or barcode["sample_type_code"] == "20":
+    if kind == "Control Analyte" or barcode.sample_type_code == "20":
         return {}, "control analyte"
-    if kind == "Cell Line" or (study == "GTEx" and vocabulary.is_cell_line(origin)):
+    if kind == "Cell Line" or (barcode.study == "GTEx" and vocabulary.is_cell_line(origin)):
         return {}, "cell line"
-    if not barcode["condition"]:
-        return {}, f"sample type code {barcode['sample_type_code']} is neither tumour nor normal"
-    if (barcode["condition"] == "normal") != ("Normal" in kind):
-        raise DataError(f"{where}: _sample_type is {kind!r}, by its id it is {barcode['condition']}")
+    if not barcode.condition:
+        return {}, f"sample type code {barcode.sample_type_code} is neither tumour nor normal"
+    if (barcode.condition == "normal") != ("Normal" in kind):
+        raise DataError(f"{where}: _sample_type is {kind!r}, by its id it is {barcode.condition}")
     if sheet["_gender"] not in SEXES:
         raise DataError(f"{where}: _gender must be one of {', '.join(SEXES)}or blank, found {sheet['_gender']!r}")
-    if study == "GTEx":
-        project, tissue = vocabulary.slug(origin, where), vocabulary.gtex_tissue(origin, where)
+    if barcode.study == "GTEx":
+        site = ""
+        project = vocabulary.slug(origin, where)
+        tissue = vocabulary.gtex_tissue(origin, where)
     else:
+        site = barcode.donor_id.split("-")[1]
         project = vocabulary.project_of_disease(origin, where)
         tissue = vocabulary.tcga_tissue(project, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    labels = {"study": study, "tissue": tissue, "project": project, "source_file": file}
-    return barcode | labels | {"centre": "", "sex": SEXES[sheet["_gender"]], "age_bracket": ""}, ""
+    sex = SEXES[sheet["_gender"]]
+    return barcode.row(tissue=tissue, project=project, sex=sex, collection_site=site), ""
 
 
-def _parse(sample: str, where: str) -> tuple[str, dict[str, str]]:
-    """Return the study a sample id belongs to and what it says; DataError beginning with `where` if nothing."""
-    from aeflow.expression.barcodes import CONDITIONS, parse_barcode
+def _parse(sample: str, where: str) -> Barcode:
+    """Return what a sample id says, TARGET's and K-562's only their study; DataError beginning with `where` if nothing.
+
+    Xena cuts TCGA's barcodes to 15 characters: the sample without its vial.
+    """
+    from aeflow.expression.barcodes import CONDITIONS, Barcode, parse_barcode
 
     if sample.startswith(("TARGET-", "K-562-SM-")):
-        return ("TARGET" if sample.startswith("TARGET") else "K-562"), {}
+        return Barcode(sample, "TARGET" if sample.startswith("TARGET") else "K-562", "", sample, "")
     if match := TCGA.fullmatch(sample):
         code = match["code"]
-        return "TCGA", {
-            "sample_id": sample,
-            "donor_id": match["donor"],
-            "condition": CONDITIONS.get(code, ""),
-            "sample_type_code": code,
-            "collection_site": match["site"],
-            "piece": sample,
-        }
+        return Barcode(sample, "TCGA", match["donor"], sample, CONDITIONS.get(code, ""), code)
     if TCGA.fullmatch(sample.replace(".", "-")):
         raise DataError(f"{where}: sample id {sample!r} has dots for dashes, as R's read.table makes them")
     barcode = parse_barcode(sample, where)
     if barcode.study == "TCGA":
         raise DataError(f"{where}: {sample!r} is a full aliquot barcode; Xena's TCGA ids have 15 characters")
-    return "GTEx", {
-        "sample_id": sample,
-        "donor_id": barcode.donor_id,
-        "condition": "normal",
-        "sample_type_code": "",
-        "collection_site": "",
-        "piece": barcode.piece,
-    }
+    return barcode
 
 
 def _check_options(kind: str, tissues: Any, symbols: str, n_genes: int) -> None:
-    from aeflow.expression.vocabulary import check_tissues
 
-    if kind not in MATRICES:
-        raise ConfigError(f"kind: {kind!r} does not exist; known: {', '.join(MATRICES)}")
-    if symbols not in ("probemap", "hgnc"):
-        raise ConfigError(f"symbols: {symbols!r} does not exist; known: probemap, hgnc")
+    check_choice("kind", kind, MATRICES)
+    check_choice("symbols", symbols, ("probemap", "hgnc"))
     if isinstance(n_genes, bool) or not isinstance(n_genes, int) or n_genes < 1:
         raise ConfigError(f"n_genes: must be a whole number of at least 1, found {n_genes!r}")
     check_tissues(tissues)
