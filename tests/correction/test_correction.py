@@ -98,6 +98,16 @@ def test_combat_leaves_the_reference_study_untouched():
         assert np.abs(out[batch == "GTEx"] - X[batch == "GTEx"]).max() > 0.1
 
 
+def test_combat_with_covariates_takes_rows_of_one_study():
+    """Breaks if new samples, which mostly come from one study, cannot be corrected by themselves."""
+    X, batch, tissue = rows()
+    fitted = ComBat.fit(X, batch, tissue, covariates=True)
+    whole = fitted.apply(X, batch, tissue)
+    for name in ("GTEx", "TCGA"):
+        some = batch == name
+        np.testing.assert_array_equal(fitted.apply(X[some], batch[some], tissue[some]), whole[some])
+
+
 def test_combat_with_a_batch_of_one_row_is_mean_only_and_says_so(caplog):
     """Breaks if a variance is estimated from one row, or if the switch is silent."""
     X, batch, _ = rows()
