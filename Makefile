@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench ui lock clean
+.PHONY: help setup demo test lint docs format bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,10 @@ lint: setup ## check style and workflow, change nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python .ci/lint_workflow.py
+
+docs: setup ## write what is generated: the configuration's schema and page, the tables of metrics
+	PYTHONPATH=src $(BIN)/python -m aeflow.plan.document
+	PYTHONPATH=src $(BIN)/python -m aeflow.evaluation.document
 
 format: setup ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .

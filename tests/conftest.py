@@ -11,7 +11,7 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # an example may take any time: a slow or busy machine is no fault of the code
-settings.register_profile("aeflow")
+settings.register_profile("aeflow", deadline=None)
 settings.load_profile("aeflow")
 
 ROOT = Path(__file__).parents[1]

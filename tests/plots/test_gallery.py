@@ -23,8 +23,8 @@ from aeflow.files import write_frame, write_json
 from aeflow.models.base import Batch
 from aeflow.models.build import build
 from aeflow.plan import cells as grid
-from aeflow.plan import config as aeflow_config
 from aeflow.plan.figures import figures
+from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import class_info, path_of
 from aeflow.plots.gallery import biology, features
 from aeflow.plots.gallery.material import Material, ShownRun, draw
@@ -323,12 +323,8 @@ def test_expression_is_no_image():
 
 def checked(**gallery) -> dict:
     """config/test.yaml with another gallery, as Snakemake checks it."""
-    from snakemake.utils import validate
-
     config = yaml.safe_load((ROOT / "config" / "test.yaml").read_text()) | {"gallery": copy.deepcopy(gallery)}
-    validate(config, str(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
-    aeflow_config.check(config)
-    return config
+    return read_configuration(config)
 
 
 ROC = {"curves.roc": {"a": "pca"}}
@@ -407,14 +403,12 @@ DRAW_EXTRA = """
 import runpy, sys, yaml
 from pathlib import Path
 from types import SimpleNamespace
-from snakemake.utils import validate
-from aeflow.plan import config as aeflow_config
+from aeflow.plan.reading import read_configuration
 from aeflow.plan.figures import declared
 
 config = yaml.safe_load(Path("config/test.yaml").read_text())
 config["gallery"] = {"mnist": {"view": "digit3", "figures": {"norms_of_latents.norms": {"model": "vae"}}}}
-validate(config, "workflow/schemas/config.schema.yaml")
-aeflow_config.check(config)
+config = read_configuration(config)
 
 class Inputs(SimpleNamespace):
     get = lambda self, name: getattr(self, name, None)

@@ -3,16 +3,15 @@ import json
 import os
 import sys
 
-from snakemake.utils import validate
-
 SRC = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SRC)
 # jobs import aeflow, too; the shell may forbid bytecode, which costs every job seconds of compilation
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
 from aeflow.dataset import dataset_files
-from aeflow.plan import config as aeflow_config
 from aeflow.plan import cells as grid
+from aeflow.plan.configuration import Steps
+from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
 from aeflow.files import run_files
@@ -20,8 +19,9 @@ from snakemake_logger_plugin_aeflow import attach
 
 attach(workflow)
 keep_one_timer()
-validate(config, "../schemas/config.schema.yaml")
-aeflow_config.check(config)
+checked = read_configuration(config)
+config.clear()
+config.update(checked)
 
 CELLS = grid.cells(config)
 COHORTS = {name: grid.matrices(name, config) for name in config["cohorts"]}
@@ -61,7 +61,7 @@ def raw_path(source, name):
     for cohort, matrices in COHORTS.items():
         if SOURCES[cohort] == source and name in matrices:
             owner, _, path = matrices[name].rpartition(":")  # a source may name a file of another one
-            folder = f"results/simulated/{cohort}" if source == "simulated" else f"resources/{owner or source}"
+            folder = f"results/simulated/{cohort}" if grid.simulates(source) else f"resources/{owner or source}"
             return f"{folder}/{path}"
     raise ValueError(f"no cohort of the configuration has a matrix {name!r} of source {source!r}")
 
@@ -69,7 +69,7 @@ def raw_path(source, name):
 def raw_input(wildcards):
     """What must exist before a raw matrix can be read: itself, or the folder of the whole simulation."""
     path = raw_path(wildcards.source, wildcards.name)
-    return "/".join(path.split("/")[:3]) if wildcards.source == "simulated" else path
+    return "/".join(path.split("/")[:3]) if grid.simulates(wildcards.source) else path
 
 
 def matrix_files(cohort):
@@ -104,8 +104,7 @@ def fit_filter(dataset):
 
 
 def preprocess_options(dataset):
-    keys = ("split", "binarise", "round", "normalise", "log2p1", "correct", "n_top_vars", "scale")
-    return {key: config["datasets"][dataset][key] for key in keys}
+    return {key: config["datasets"][dataset][key] for key in Steps.model_fields}
 
 
 def runs(file, dataset=None, model=None):

@@ -14,7 +14,7 @@ from aeflow.expression.manifest import md5_of
 source, path = snakemake.wildcards.source, snakemake.wildcards.path
 # read here, not in params: an edited manifest must not plan downloads of files whose sums are the same
 options = [cohort["options"] for cohort in snakemake.config["cohorts"].values()]
-manifests = sorted({entry["manifest"] for entry in options if "manifest" in entry}) if source == "gdc" else []
+manifests = sorted({entry["manifest"] for entry in options if "manifest" in entry})
 fetch(
     source,
     path,

@@ -17,8 +17,8 @@ from aeflow.models.build import build
 from aeflow.training.checkpoint import Checkpoint, save_tensors
 from aeflow.training.choose import fit_chosen
 from aeflow.training.describe import describe, fingerprint
-from aeflow.training.fit import TrainingSettings
 from aeflow.training.permute import permuted
+from aeflow.training.settings import TrainingSettings
 
 inputs = snakemake.input
 params = snakemake.params

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
+from aeflow.plan.configuration import Model
 from aeflow.plan.source_code import class_info, constant, keywords_of
-
-# every other key of a model entry goes to its class
-MODEL_KEYS = ("architecture", "gene_sets", "condition_on", "choose", "permute", "training")
 
 
 class Cell(NamedTuple):
@@ -39,16 +37,23 @@ def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
     """Return the raw matrices of a cohort, name -> path, as its source lists them."""
     entry = config["cohorts"][cohort]
     source = importlib.import_module(f"aeflow.sources.{entry['source']}")
-    options = entry["options"] | ({"cohort": cohort} if entry["source"] == "simulated" else {})
+    options = dict(entry["options"])
+    if simulates(entry["source"]):
+        options["cohort"] = cohort
     try:
         return source.matrices(**options)
     except TypeError as error:  # an option the source does not know
         raise ConfigError(f"cohorts.{cohort}.options {entry['options']}: {error}") from error
 
 
+def simulates(source: str) -> bool:
+    """Return whether the raw files of a source are made by rule simulate, from gene sets."""
+    return constant(f"aeflow.sources.{source}", "SIMULATES")
+
+
 def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of a model's class."""
-    return {key: value for key, value in config["models"][model].items() if key not in MODEL_KEYS}
+    return {key: value for key, value in config["models"][model].items() if key not in Model.model_fields}
 
 
 def training_settings(dataset: str, model: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from typing import get_args
 
 import pandas as pd
 import torch
@@ -15,6 +16,7 @@ from aeflow.errors import ConfigError
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractPrepared, Batch
 from aeflow.training.checkpoint import Checkpoint
 from aeflow.training.pretrain import pretrain
+from aeflow.training.settings import Schedule, TrainingSettings
 
 log = logging.getLogger(__name__)
 HISTORY = (
@@ -28,41 +30,7 @@ HISTORY = (
     "penalty_weight",
     "learning_rate",
 )
-SCHEDULES = ("constant", "cosine", "stages")
 EVAL_ROWS = 4096  # rows per forward pass without gradients: bounds memory, does not change results
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a model is trained.
-
-    max_epochs : passes over the training rows at most.
-    batch_size : rows a step.
-    learning_rate : of Adam.
-    weight_decay : L2 coefficient, decoupled (AdamW).
-    patience : epochs without a better validation loss before stopping; counted once warm-up is over.
-    clip_norm : upper bound of the gradient's norm; 0 means none.
-    beta : weight of the penalty; 1 makes the loss of a VAE its negative ELBO.
-    warmup_epochs : epochs over which the penalty's weight rises linearly from 0 to beta.
-    adam_eps : added to the denominator of Adam.
-    schedule : of the learning rate: "constant"; "cosine" from learning_rate to 0 over max_epochs; "stages" of 1, 3, 9,
-        .. 3^7 epochs, each stage's rate 10^(-1/7) of the one before (Burda et al. 2016, section 5: 3,280 epochs).
-    pretrain_epochs : passes over the training rows for each layer before the first epoch; 0 means no pretraining.
-    checkpoint_seconds : least time between two resumable states.
-    """
-
-    max_epochs: int = 100
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    patience: int = 10
-    clip_norm: float = 10.0
-    beta: float = 1.0
-    warmup_epochs: int = 0
-    adam_eps: float = 1e-8
-    schedule: str = "constant"
-    pretrain_epochs: int = 0
-    checkpoint_seconds: float = 10.0
 
 
 @dataclass
@@ -186,8 +154,9 @@ class _Run:
     def __init__(
         self, model: AbstractAutoencoder, x: Tensor, covariates: Tensor | None, settings: TrainingSettings, seed: int
     ):
-        if settings.schedule not in SCHEDULES:
-            raise ConfigError(f"training.schedule: {settings.schedule!r} does not exist; known: {', '.join(SCHEDULES)}")
+        if settings.schedule not in get_args(Schedule):
+            known = ", ".join(get_args(Schedule))
+            raise ConfigError(f"training.schedule: {settings.schedule!r} does not exist; known: {known}")
         self.model, self.x, self.c, self.settings, self.seed = model, x, covariates, settings, seed
         self.optimiser = torch.optim.AdamW(
             model.parameters(),

@@ -1,4 +1,4 @@
-"""What the schema cannot check of a configuration."""
+"""What must hold across the blocks of a configuration, and what only source code knows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aeflow.errors import ConfigError
-from aeflow.plan.cells import MODEL_KEYS, cells, hyperparameters, matrices
+from aeflow.plan.cells import cells, hyperparameters, matrices
+from aeflow.plan.configuration import Model
 from aeflow.plan.figures import check_gallery
 from aeflow.plan.source_code import class_info, constant, keywords_of, path_of
 
@@ -23,6 +24,9 @@ def check(config: Mapping[str, Any]) -> None:
             _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
             _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
         _check_split(name, dataset, config)
+        if dataset["batch_columns"] != ["study"]:  # the default may name what a source lacks
+            for column in dataset["batch_columns"]:
+                _known(column, _columns(name, config), f"datasets.{name}.batch_columns")
         for column in dataset["labels"]:
             _known(column, _columns(name, config), f"datasets.{name}.labels")
         if "challenge" in dataset:
@@ -54,6 +58,7 @@ def check(config: Mapping[str, Any]) -> None:
     for name, task in config["tasks"].items():
         if task["choose_score"] and len(task["views"]) < 2:
             raise ConfigError(f"tasks.{name}.choose_score: needs other views to choose by, found {task['views']}")
+    _check_evaluations(config)
     _check_baseline(config)
     check_gallery(config)
 
@@ -82,7 +87,7 @@ def _check_cohorts(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"cohorts.{name}.source: {entry['source']!r} has no file src/aeflow/sources/")
         if "gene_sets" in entry:
             _known(entry["gene_sets"], config["gene_sets"], f"cohorts.{name}.gene_sets")
-        elif entry["source"] == "simulated":
+        elif constant(f"aeflow.sources.{entry['source']}", "SIMULATES"):
             raise ConfigError(f"cohorts.{name}: a simulated cohort needs the key gene_sets")
         matrices(name, config)
 
@@ -131,7 +136,7 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
         raise ConfigError(f"models.{name}: {error}") from None
     allowed = {key: kind for key, kind in info.keywords.items() if key not in ("mask", "n_covariates")}
     for key, value in hyperparameters(name, config).items():
-        _known(key, [*allowed, *MODEL_KEYS], f"models.{name}, keyword of {entry['architecture']}")
+        _known(key, [*allowed, *Model.model_fields], f"models.{name}, keyword of {entry['architecture']}")
         _check_type(value, allowed[key], f"models.{name}.{key}")
     for key, values in entry.get("choose", {}).items():
         _known(key, allowed, f"models.{name}.choose, keyword of {entry['architecture']}")
@@ -162,11 +167,32 @@ def _check_type(value: Any, annotation: str, key: str) -> None:
 
 
 def _check_baseline(config: Mapping[str, Any]) -> None:
-    grid = cells(config)
-    with_pca = {(c.dataset, c.view, c.seed) for c in grid if c.model == "pca"}
-    for cell in grid:
-        if (cell.dataset, cell.view, cell.seed) not in with_pca:
+    baseline = config["baseline"]
+    _known(baseline, config["models"], "baseline")
+    planned = cells(config)
+    with_baseline = {(c.dataset, c.view, c.seed) for c in planned if c.model == baseline}
+    for cell in planned:
+        if (cell.dataset, cell.view, cell.seed) not in with_baseline:
             raise ConfigError(
-                f"experiments: dataset {cell.dataset}, view {cell.view}, seed {cell.seed} has no model pca; "
+                f"experiments: dataset {cell.dataset}, view {cell.view}, seed {cell.seed} has no model {baseline}; "
                 "every comparison needs its baseline"
             )
+
+
+def _check_evaluations(config: Mapping[str, Any]) -> None:
+    for name, entry in config["evaluations"].items():
+        known = _keywords(f"aeflow.evaluation.{entry['evaluation']}", f"evaluations.{name}.evaluation")
+        for option in entry:
+            if option != "evaluation":
+                _known(option, known, f"evaluations.{name}, keyword of {entry['evaluation']}")
+    for plugin in config["scores"]["families"]:
+        _keywords(f"aeflow.scoring.{plugin}", "scores.families")
+
+
+def _keywords(plugin: str, key: str) -> tuple[str, ...]:
+    """Return the keyword arguments of a plug-in's class; ConfigError, naming the key, if there is no such class."""
+    module, cls = plugin.rsplit(".", 1)
+    try:
+        return keywords_of(module, cls, "__init__")
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from None

@@ -1,0 +1,194 @@
+"""A wrong configuration stops before any job, naming key and value."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aeflow.errors import ConfigError
+from aeflow.plan import cells as grid
+from aeflow.plan import document
+from aeflow.plan.reading import read_configuration
+from aeflow.plan.source_code import class_info, code_files
+from aeflow.training.settings import TrainingSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(name="test", **overlay):
+    config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+    for path, value in overlay.items():
+        node = config
+        *parents, last = path.split("__")
+        for key in parents:
+            node = node[key]
+        node[last] = value
+    return config
+
+
+def check(config):
+    return read_configuration(copy.deepcopy(config))
+
+
+@pytest.mark.parametrize("name", ["config", "corrections", "gtex_tcga", "test"])
+def test_shipped_configurations_are_valid(name):
+    """Breaks if a configuration of the repository cannot run."""
+    assert grid.cells(check(load(name)))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"trainning": {}}, r"trainning: there is no such key \(did you mean 'training'\?\); there are cohorts, "),
+        ({"training__max_epoch": 3}, r"training.max_epoch: there is no such key \(did you mean 'max_epochs'\?\)"),
+        ({"training__batch_size": "many"}, r"training.batch_size: input should be a valid integer; found 'many'"),
+        ({"training__batch_size": 0}, r"training.batch_size: input should be greater than or equal to 1; found 0"),
+        ({"training__learning_rate": True}, r"training.learning_rate: .*number; found True"),
+        ({"datasets__mnist__scale": "standart"}, r"datasets.mnist.scale: 'standart' is none of .*mean 'standard'"),
+        ({"datasets__mnist__split__by": "doner"}, r"datasets.mnist.split.by: 'doner' is none of .*mean 'donor'"),
+        ({"datasets__mnist__heads": ["logistc"]}, r"datasets.mnist.heads.0: 'logistc' is none of .*mean 'logistic'"),
+        ({"tasks__one_digit__anomaly": "outside"}, r"tasks.one_digit.anomaly: 'outside' is none of outside_view"),
+        ({"models__ae": {"n_latent": 4}}, r"models.ae.architecture: this key is needed"),
+        ({"models__ae__training": {"epochs": 4}}, r"models.ae.training.epochs: there is no such key"),
+        ({"cohorts__simulated__options__gate": {"max_value": 9}}, r"options.gate.action: this key is needed"),
+        (
+            {"cohorts__simulated__options__gate": {"max_value": 9, "action": "clip", "max_per_sample": 3}},
+            r"options.gate.max_per_sample: there is no such key",
+        ),
+        ({"gpu": 2}, r"gpu: input should be less than or equal to 1; found 2"),
+        ({"assess": {"gpu": 2}}, r"assess.gpu: input should be less than or equal to 1; found 2"),
+        ({"experiments__images__seeds": [0, 0]}, r"experiments.images.seeds: 0 is named twice"),
+        ({"baseline": "pcaa"}, r"baseline: 'pcaa' does not exist \(did you mean 'pca'\?\)"),
+        ({"scores": {"families": ["densty.Density"]}}, r"scores.families: aeflow.scoring.densty does not exist"),
+        (
+            {"evaluations": {"own": {"evaluation": "own.Own"}}},
+            r"evaluations.own.evaluation: .*own does not exist",
+        ),
+        ({"datasets__simulated__batch_columns": ["stdy"]}, r"datasets.simulated.batch_columns: 'stdy' does not exist"),
+    ],
+)
+def test_types_keys_and_choices(overlay, message):
+    """Breaks if an unknown key, a wrong type or choice is accepted, or the message does not name the key."""
+    with pytest.raises(ConfigError, match=message):
+        check(load(**overlay))
+
+
+def test_several_faults_are_named_at_once():
+    """Breaks if a person has to start the workflow once for every mistake."""
+    with pytest.raises(ConfigError) as caught:
+        check(load(gpu=-1, trainning={}, datasets__mnist__scale="none_"))
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "datasets.mnist.scale",
+        "gpu",
+        "trainning",
+    ]
+
+
+def test_a_whole_configuration_is_stable():
+    """Breaks if defaults are filled in twice, or the order of keys follows the author: both would plan jobs anew."""
+    once = check(load())
+    again = check(once)
+    assert again == once
+    turned = load()
+    turned["datasets"] = {name: dict(reversed(entry.items())) for name, entry in turned["datasets"].items()}
+    assert repr(check(turned)["datasets"]) == repr(once["datasets"])
+
+
+def test_a_null_that_means_something_is_kept():
+    """Breaks if `gate: null`, which turns a default gate off, is taken for no key at all."""
+    assert check(load(cohorts__simulated__options__gate=None))["cohorts"]["simulated"]["options"]["gate"] is None
+    assert "gate" not in check(load())["cohorts"]["simulated"]["options"]
+    assert check(load())["datasets"]["mnist"]["n_top_vars"] is None
+    assert "fit_on" not in check(load())["datasets"]["mnist"]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"models__ae__architecture": "autoencoder.AE"}, r"models.ae: .*no file models/autoencoder.py; known: ae, "),
+        ({"models__ae__architecture": "ae.AutoEncoder"}, r"models.ae: .*has no class AutoEncoder; it has \['AE'\]"),
+        ({"models__ae__n_latents": 3}, r"models.ae, .*'n_latents' does not exist \(did you mean 'n_latent'\?\)"),
+        ({"models__ae__n_latent": "three"}, r"models.ae.n_latent: 'three' is not of type int"),
+        ({"models__ae__n_hidden": [16, "x"]}, r"models.ae.n_hidden: \[16, 'x'\] is not of type Sequence\[int\]"),
+        ({"models__ae__dropout": True}, r"models.ae.dropout: True is not of type float"),
+        ({"models__gsae": {"architecture": "gsae.GSAE"}}, r"models.gsae: gsae.GSAE needs key gene_sets"),
+        ({"models__ae__gene_sets": "hallmark"}, r"models.ae: ae.AE takes no key gene_sets"),
+        ({"models__gsae__gene_sets": "reactome"}, r"models.gsae.gene_sets: 'reactome' does not exist"),
+        ({"views__digit3": {"number": [3]}}, r"views.digit3, on dataset 'mnist': column: 'number' does not exist"),
+        ({"experiments__images__views": ["digit33"]}, r"experiments.images.views: 'digit33' .*did you mean 'digit3'"),
+        ({"experiments__images__models": ["vae"]}, r"dataset mnist, view digit3, seed 0 has no model pca"),
+        ({"tasks__tumour__anomaly": {"state": ["x"]}}, r"tasks.tumour.anomaly, .*column: 'state' does not exist"),
+        ({"cohorts__mnist__source": "fashion"}, r"cohorts.mnist.source: 'fashion' has no file"),
+        ({"cohorts__simulated__options__tissues": ["kidny"]}, r"kidny"),
+        ({"cohorts__simulated__options__n_patients": 3}, r"cohorts.simulated.options .*n_patients"),
+        ({"datasets__mnist__cohort": "minst"}, r"datasets.mnist.cohort: 'minst' .*did you mean 'mnist'"),
+        ({"datasets__mnist__split__by": "donor"}, r"datasets.mnist.split.by: 'donor' needs a column 'donor_id'"),
+        ({"datasets__simulated__split__stratify": ["sex_"]}, r"datasets.simulated.split.stratify: 'sex_' does not"),
+        ({"datasets__simulated__split__fractions__test": 0.5}, r"sum to 1.2, not 1"),
+        (
+            {"datasets__simulated__correct": {"method": "combat", "options": {"referense": "TCGA"}}},
+            r"did you mean 'reference'",
+        ),
+        (
+            {"datasets__mnist__correct": {"method": "combat"}},
+            r"datasets.mnist.correct.method: 'combat' needs a column 'study'",
+        ),
+        ({"datasets__simulated__fit_on": "normals"}, r"datasets.simulated.fit_on: 'normals' .*did you mean 'normal'"),
+    ],
+)
+def test_names_and_types_the_schema_cannot_see(overlay, message):
+    """Breaks if a job has to start before the mistake is found, or the message does not name it."""
+    with pytest.raises(ConfigError, match=message):
+        check(load(**overlay))
+
+
+@pytest.mark.parametrize(("path", "text"), [(document.SCHEMA, document.schema), (document.PAGE, document.page)])
+def test_generated_files_are_up_to_date(path, text):
+    """Breaks if the configuration's classes were changed without `make docs`."""
+    assert (ROOT / path).read_text() == text(), f"{path} is stale: run `make docs`"
+
+
+def test_every_key_is_documented():
+    """Breaks if a key has no meaning, or the page leaves a block out."""
+    page = document.page()
+    for block in ("Top level", "`cohorts.*.options.gate`", "`datasets.*.split.fractions`", "`models.*`", "`assess`"):
+        assert f"## {block}\n" in page
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 90
+    assert all(len(row[4].strip(" |")) > 8 and row[4].strip(" |") != "None" for row in rows)
+
+
+def test_shipped_configurations_follow_the_schema():
+    """Breaks if an editor that reads the generated schema refuses what the workflow accepts."""
+    import jsonschema
+
+    for path in sorted((ROOT / "config").glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        if "experiments" in content and "datasets" in content:  # the others override one of these
+            jsonschema.validate(content, yaml.safe_load(document.schema()))
+
+
+def test_training_settings_are_declared_once():
+    """Breaks if the configuration and the training loop differ in a key, or a bound lets a senseless value through."""
+    from aeflow.plan.configuration import Training
+
+    assert list(Training.model_fields) == list(vars(TrainingSettings()))
+    for name, value in vars(TrainingSettings()).items():
+        assert getattr(Training.model_validate({name: value}), name) == value
+
+
+def test_code_of_a_rule_is_what_it_imports():
+    """Breaks if editing vae.py plans another model's runs, or editing a shared module misses some."""
+    files = lambda *modules: {Path(p).stem for p in code_files(*modules)}  # noqa: E731
+    assert {"vae", "base", "layers", "losses"} <= files("aeflow.models.vae")
+    assert not {"ae", "gsae", "pca"} & files("aeflow.models.vae", "aeflow.training.fit", "aeflow.training.describe")
+    assert "scores" not in files("aeflow.training.fit")
+
+
+def test_class_info_reads_without_importing():
+    """Breaks if signatures are read wrongly from the source."""
+    info = class_info("gsae.GSAE")
+    assert info.required == {"mask"}
+    assert info.keywords["n_latent"] == "int"
+    assert "AbstractGenerative" in class_info("vae.VAE").bases
