@@ -517,7 +517,7 @@ def test_fewer_components_than_asked_for_are_logged(method, n, caplog):
     )
     with caplog.at_level(logging.WARNING):
         fitted = fit_correction(method, X, batch, **options)
-    assert f"{method}: {n} components instead of 30" in caplog.text
+    assert f"{correction_class(method).name}: {n} components instead of 30" in caplog.text
     assert fitted.state()["V"].shape == (200, n)
 
 
