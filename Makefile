@@ -67,8 +67,8 @@ lint: setup ## check style and workflow, change nothing
 	$(BIN)/python .ci/lint_workflow.py
 
 docs: setup ## write what is generated: the configuration's schema and page, the tables of metrics
-	PYTHONPATH=src $(BIN)/python -m aeflow.plan.document
-	PYTHONPATH=src $(BIN)/python -m aeflow.evaluation.document
+	PYTHONPATH=src $(BIN)/python -m aeflow.plan.configuration_page
+	PYTHONPATH=src $(BIN)/python -m aeflow.evaluation.metric_tables
 
 format: setup ## rewrite the sources in the project's style
 	$(BIN)/ruff check --fix .

@@ -11,8 +11,8 @@ import torch
 from aeflow.dataset.batch import as_batch
 from aeflow.dataset.covariates import CovariateCodes
 from aeflow.dataset.dataset import Dataset
-from aeflow.evaluation.document import every_declaration
 from aeflow.evaluation.metric import Interval, Metric, measured
+from aeflow.evaluation.metric_tables import every_declaration
 from aeflow.expression.masks import gene_mask
 from aeflow.files import write_frame, write_json
 from aeflow.models.build import build

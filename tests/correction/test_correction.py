@@ -8,33 +8,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeflow.correction import METHODS, correction_class, fit_correction, load_correction
+from aeflow.correction import correction_class, fit_correction, load_correction
 from aeflow.correction.combat import ComBat
 from aeflow.correction.conditional_ae import mmd
 from aeflow.correction.quantile import Quantile
 from aeflow.correction.transport import self_sinkhorn, sinkhorn
 from aeflow.errors import ConfigError, DataError
+from aeflow.plan.corrections import known_methods
 
 STEPS = [
-    {"method": "support"},
-    {"method": "zscore", "reference": "TCGA"},
-    {"method": "align", "reference": "TCGA", "n_components": 4},
+    {"method": "support.Support"},
+    {"method": "zscore.ZScore", "reference": "TCGA"},
+    {"method": "alignment.Align", "reference": "TCGA", "n_components": 4},
 ]
 OPTIONS = {  # of every method, as a configuration would give them
     "none": {},
-    "combat": {"reference": "TCGA", "covariates": True},
-    "quantile": {"reference": "TCGA"},
-    "zscore": {"reference": "TCGA"},
-    "support": {},
-    "align": {"n_components": 4},
-    "ruv": {"n_factors": 2, "controls": 0.8},
-    "transport": {"reference": "TCGA", "n_components": 4},
-    "conditional_ae": {"reference": "TCGA", "n_components": 8, "n_latent": 4, "n_hidden": 8, "n_steps": 60},
-    "chain": {"steps": STEPS},
-    "per_tissue": {"method": "chain", "options": {"steps": STEPS}},
-    "wang2018": {},
+    "combat.ComBat": {"reference": "TCGA", "covariates": True},
+    "quantile.Quantile": {"reference": "TCGA"},
+    "zscore.ZScore": {"reference": "TCGA"},
+    "support.Support": {},
+    "alignment.Align": {"n_components": 4},
+    "ruv.RUV": {"n_factors": 2, "controls": 0.8},
+    "transport.Transport": {"reference": "TCGA", "n_components": 4},
+    "conditional_ae.ConditionalAE": {
+        "reference": "TCGA",
+        "n_components": 8,
+        "n_latent": 4,
+        "n_hidden": 8,
+        "n_steps": 60,
+    },
+    "chain.Chain": {"steps": STEPS},
+    "per_tissue.PerTissue": {"method": "chain.Chain", "options": {"steps": STEPS}},
+    "wang2018.Wang2018": {},
 }
-FITTED = sorted(set(METHODS) - {"none", "wang2018"})
+METHODS = known_methods()
+FITTED = sorted(set(METHODS) - {"none", "wang2018.Wang2018"})
 
 
 def rows(n=60, n_vars=40, seed=0):
@@ -132,7 +140,7 @@ def test_global_methods_warn_of_a_tissue_in_one_study(caplog):
     X, batch, tissue = rows()
     keep = ~((tissue == "lung") & (batch == "GTEx"))
     with caplog.at_level(logging.WARNING):
-        fit_correction("combat", X[keep], batch[keep], tissue[keep])
+        fit_correction("combat.ComBat", X[keep], batch[keep], tissue[keep])
     assert "tissue 'lung' is in study 'TCGA' only" in caplog.text
 
 
@@ -141,11 +149,11 @@ def test_per_tissue_refuses_a_tissue_of_one_study_or_keeps_it(caplog):
     X, batch, tissue = rows()
     keep = ~((tissue == "lung") & (batch == "GTEx"))
     X, batch, tissue = X[keep].astype(np.float32), batch[keep], tissue[keep]
-    options = {"method": "zscore", "options": {"reference": "TCGA"}}
+    options = {"method": "zscore.ZScore", "options": {"reference": "TCGA"}}
     with pytest.raises(DataError, match="tissue 'lung' is in study 'TCGA' only"):
-        fit_correction("per_tissue", X, batch, tissue, **options)
+        fit_correction("per_tissue.PerTissue", X, batch, tissue, **options)
     with caplog.at_level(logging.WARNING):
-        fitted = fit_correction("per_tissue", X, batch, tissue, single_study="keep", **options)
+        fitted = fit_correction("per_tissue.PerTissue", X, batch, tissue, single_study="keep", **options)
     assert "tissue 'lung' is in study 'TCGA' only and is kept" in caplog.text
     np.testing.assert_array_equal(fitted.apply(X, batch, tissue)[tissue == "lung"], X[tissue == "lung"])
     with pytest.raises(DataError, match="tissue 'lung' of study 'GTEx' was not seen"):
@@ -221,7 +229,13 @@ def test_margins_of_the_studies_meet(method):
     after = np.abs(out[g].mean(0) - out[~g].mean(0)).mean()
     assert (
         after
-        < {"support": 0.95, "align": 0.6, "ruv": 0.6, "transport": 0.75, "conditional_ae": 0.75}.get(method, 0.3)
+        < {
+            "support.Support": 0.95,
+            "alignment.Align": 0.6,
+            "ruv.RUV": 0.6,
+            "transport.Transport": 0.75,
+            "conditional_ae.ConditionalAE": 0.75,
+        }.get(method, 0.3)
         * before
     )
 
@@ -242,22 +256,22 @@ def test_wang2018_warns_and_test_rows_shape_it(caplog):
     X, batch, _ = rows()
     condition = np.where(np.arange(60) % 5 == 4, "tumour", "normal")
     with caplog.at_level(logging.WARNING):
-        fitted = fit_correction("wang2018", X, batch, condition)
+        fitted = fit_correction("wang2018.Wang2018", X, batch, condition)
     assert "test rows and tumours included" in caplog.text
     assert fitted.sees_all_rows and fitted.labels == "condition"
     changed = X.copy()
     changed[-1] += 3
     assert not np.array_equal(
-        fit_correction("wang2018", changed, batch, condition).state()["gamma"], fitted.state()["gamma"]
+        fit_correction("wang2018.Wang2018", changed, batch, condition).state()["gamma"], fitted.state()["gamma"]
     )
     relabelled = condition.copy()
     relabelled[0] = "tumour"
     assert not np.array_equal(
-        fit_correction("wang2018", X, batch, relabelled).state()["gamma"], fitted.state()["gamma"]
+        fit_correction("wang2018.Wang2018", X, batch, relabelled).state()["gamma"], fitted.state()["gamma"]
     )
     out = fitted.apply(X, batch, condition)
     assert (out[X == 0] == 0).all() and out.min() >= 0
-    rounded = fit_correction("wang2018", X, batch, condition, round_log2=True).apply(X, batch, condition)
+    rounded = fit_correction("wang2018.Wang2018", X, batch, condition, round_log2=True).apply(X, batch, condition)
     np.testing.assert_allclose(rounded, np.round(out, 2), atol=0.0101)
 
 
@@ -282,7 +296,7 @@ def test_changing_test_rows_or_tumour_labels_changes_no_fitted_state(method):
     relabelled = np.where(train, condition, np.where(condition == "tumour", "normal", "tumour"))
     assert (state(changed, condition) == before) is not kind.sees_all_rows
     assert (state(X, relabelled) == before) is not kind.sees_all_rows
-    assert kind.sees_all_rows == (method == "wang2018") == (kind.labels == "condition")
+    assert kind.sees_all_rows == (method == "wang2018.Wang2018") == (kind.labels == "condition")
 
 
 finite = st.floats(-5, 25, allow_nan=False, width=32)
@@ -325,10 +339,10 @@ def test_quantile_equalises_the_distributions():
 def test_support_makes_a_gene_that_one_study_lacks_constant():
     """Breaks if the zeros of GTEx in the last four genes still say where a row comes from."""
     X, batch, _ = rows()
-    out = fit_correction("support", X, batch).apply(X, batch)
+    out = fit_correction("support.Support", X, batch).apply(X, batch)
     assert (np.ptp(out[:, 36:], axis=0) == 0).all() and (np.ptp(out[:, :36], axis=0) > 0).all()
     with pytest.raises(DataError, match="no variable is above limit 50"):
-        fit_correction("support", X, batch, limit=50.0)
+        fit_correction("support.Support", X, batch, limit=50.0)
 
 
 def test_align_matches_covariances_and_wants_enough_rows(caplog):
@@ -338,18 +352,18 @@ def test_align_matches_covariances_and_wants_enough_rows(caplog):
     common, own = rng.normal(size=(80, 2)) @ W, rng.normal(size=(80, 2)) @ rng.permutation(W.T).T
     X = np.r_[common, own] + 0.3 * rng.normal(size=(160, 30)) + 8
     batch = np.repeat(["GTEx", "TCGA"], 80)
-    fitted = fit_correction("align", X, batch, reference="TCGA", n_components=6, shrink=0.0, n_quantiles=0)
+    fitted = fit_correction("alignment.Align", X, batch, reference="TCGA", n_components=6, shrink=0.0, n_quantiles=0)
     out = fitted.apply(X, batch)
     gap = [np.linalg.norm(np.cov(Y[:80].T) - np.cov(Y[80:].T)) for Y in (X, out)]
     assert gap[1] < 0.2 * gap[0]
     with caplog.at_level(logging.WARNING):
-        few = fit_correction("align", X[70:], batch[70:], n_components=12)
+        few = fit_correction("alignment.Align", X[70:], batch[70:], n_components=12)
     assert "5 components instead of 12: batch 'GTEx' has 10 rows" in caplog.text
     assert few.state()["V"].shape == (30, 5)
     with pytest.raises(DataError, match="4 rows of every batch, found 3 of 'GTEx'"):
-        fit_correction("align", X[77:], batch[77:])
+        fit_correction("alignment.Align", X[77:], batch[77:])
     with pytest.raises(ConfigError, match=r"keep 1\.5 must be between 0 and 1"):
-        fit_correction("align", X, batch, keep=1.5)
+        fit_correction("alignment.Align", X, batch, keep=1.5)
 
 
 def planted(n=120, n_vars=200, seed=0):
@@ -368,7 +382,7 @@ def test_ruv_removes_a_planted_factor_and_keeps_the_tissue():
     """Breaks if the factor stays in new rows, or if the tissues' genes serve as controls and lose their difference."""
     X, batch, tissue, factor = planted()
     fit = np.arange(len(X)) < 80
-    fitted = fit_correction("ruv", X[fit], batch[fit], tissue[fit], n_factors=1)
+    fitted = fit_correction("ruv.RUV", X[fit], batch[fit], tissue[fit], n_factors=1)
     project = fitted.state()["project"]
     assert (project[:20] == 0).all() and (project != 0).sum() == 100
     X, batch, tissue, factor = X[~fit], batch[~fit], tissue[~fit], factor[~fit]
@@ -387,7 +401,7 @@ def test_ruv_says_where_nothing_names_controls_and_refuses_bad_options(caplog):
     """Breaks if one tissue, or more factors than the rows span, is silent, or if an option out of range passes."""
     X, batch, tissue, _ = planted(12)
     with caplog.at_level(logging.WARNING):
-        fitted = fit_correction("ruv", X, batch, None, n_factors=40)
+        fitted = fit_correction("ruv.RUV", X, batch, None, n_factors=40)
     assert "no study has two tissues" in caplog.text and "11 factors instead of 40" in caplog.text
     np.testing.assert_allclose(fitted.apply(X, batch), np.tile(fitted.state()["centre"], (12, 1)), atol=1e-3)
     for options, said in (
@@ -396,7 +410,7 @@ def test_ruv_says_where_nothing_names_controls_and_refuses_bad_options(caplog):
         ({"controls": 1.5}, r"controls 1\.5 must be above 0 and at most 1"),
     ):
         with pytest.raises(ConfigError, match=f"ruv {said}"):
-            fit_correction("ruv", X, batch, tissue, **options)
+            fit_correction("ruv.RUV", X, batch, tissue, **options)
 
 
 def test_transport_moves_a_cloud_onto_the_reference_and_leaves_the_reference_alone():
@@ -408,14 +422,14 @@ def test_transport_moves_a_cloud_onto_the_reference_and_leaves_the_reference_alo
     X = 8 + 3 * mode[:, None] * direction[0] + (batch == "GTEx")[:, None] * 0.8 * (2 * mode[:, None] - 1) * direction[1]
     X = (X + 0.1 * rng.normal(size=X.shape)).astype(np.float32)
     fit = np.arange(200) < 120
-    fitted = fit_correction("transport", X[fit], batch[fit], reference="TCGA", n_components=3, blur=0.3)
+    fitted = fit_correction("transport.Transport", X[fit], batch[fit], reference="TCGA", n_components=3, blur=0.3)
     X, batch, mode = X[~fit], batch[~fit], mode[~fit]
     out, g = fitted.apply(X, batch), batch == "GTEx"
     np.testing.assert_array_equal(out[~g], X[~g])
     for m in (0, 1):  # each mode differs from that of the reference in the other direction, so no mean tells
         gap = [np.abs(Y[g & (mode == m)].mean(0) - Y[~g & (mode == m)].mean(0)).mean() for Y in (X, out)]
         assert gap[1] < 0.25 * gap[0]
-    still = fit_correction("transport", X, batch, reference="TCGA", amount=0.0).apply(X, batch)
+    still = fit_correction("transport.Transport", X, batch, reference="TCGA", amount=0.0).apply(X, batch)
     np.testing.assert_array_equal(still, X)
 
 
@@ -443,10 +457,10 @@ def test_transport_refuses_bad_options():
         ({"amount": 1.5}, r"amount 1\.5 must be between 0 and 1"),
     ):
         with pytest.raises(ConfigError, match=f"transport {said}"):
-            fit_correction("transport", X, batch, **{"reference": "TCGA"} | options)
+            fit_correction("transport.Transport", X, batch, **{"reference": "TCGA"} | options)
     keep = (batch == "GTEx") | (np.arange(60) == 1)
     with pytest.raises(DataError, match="1 rows of reference 'TCGA' have no spread"):
-        fit_correction("transport", X[keep], batch[keep], reference="TCGA")
+        fit_correction("transport.Transport", X[keep], batch[keep], reference="TCGA")
 
 
 def test_conditional_ae_decodes_new_rows_into_the_reference_and_keeps_the_tissue():
@@ -455,7 +469,7 @@ def test_conditional_ae_decodes_new_rows_into_the_reference_and_keeps_the_tissue
     X[batch == "GTEx"] += 2 * np.sin(np.arange(200))  # a shift that no factor shares
     fit = np.arange(240) < 160
     options = {"reference": "TCGA", "n_components": 5, "n_latent": 3, "n_hidden": 16}
-    fitted = fit_correction("conditional_ae", X[fit], batch[fit], **options)
+    fitted = fit_correction("conditional_ae.ConditionalAE", X[fit], batch[fit], **options)
     X, batch, tissue = X[~fit], batch[~fit], tissue[~fit]
     out, g, lung = fitted.apply(X, batch), batch == "GTEx", tissue == "lung"
     gap = [np.abs(Y[g].mean(0) - Y[~g].mean(0)).mean() for Y in (X, out)]
@@ -469,7 +483,9 @@ def test_conditional_ae_damps_the_residual_alike_in_every_study():
     X, batch, _, _ = planted(240)
     size = {}
     for keep in (0.0, 1.0):
-        fitted = fit_correction("conditional_ae", X, batch, reference="TCGA", n_components=5, keep=keep, n_steps=100)
+        fitted = fit_correction(
+            "conditional_ae.ConditionalAE", X, batch, reference="TCGA", n_components=5, keep=keep, n_steps=100
+        )
         size[keep] = fitted.apply(X, batch).astype(float)
     rest = np.sqrt(((size[1.0] - size[0.0]) ** 2).sum(1))
     assert rest.min() > 0
@@ -496,35 +512,88 @@ def test_conditional_ae_refuses_bad_options():
         ({"keep": 2}, "keep 2 must be between 0 and 1"),
     ):
         with pytest.raises(ConfigError, match=f"conditional_ae {said}"):
-            fit_correction("conditional_ae", X, batch, **{"reference": "TCGA"} | options)
+            fit_correction("conditional_ae.ConditionalAE", X, batch, **{"reference": "TCGA"} | options)
     keep = (batch == "TCGA") | (np.arange(60) < 9)
     with pytest.raises(DataError, match="4 rows of every batch, found 3 of 'GTEx'"):
-        fit_correction("conditional_ae", X[keep], batch[keep], reference="TCGA")
+        fit_correction("conditional_ae.ConditionalAE", X[keep], batch[keep], reference="TCGA")
 
 
-@pytest.mark.parametrize(("method", "n"), [("transport", 11), ("conditional_ae", 8)])
+@pytest.mark.parametrize(("method", "n"), [("transport.Transport", 11), ("conditional_ae.ConditionalAE", 8)])
 def test_fewer_components_than_asked_for_are_logged(method, n, caplog):
     """Breaks if a setting that the rows do not allow is lowered without a word."""
     X, batch, _, _ = planted(12)
-    options = {"reference": "TCGA", "n_components": 30} | ({"n_steps": 5} if method == "conditional_ae" else {})
+    options = {"reference": "TCGA", "n_components": 30} | (
+        {"n_steps": 5} if method == "conditional_ae.ConditionalAE" else {}
+    )
     with caplog.at_level(logging.WARNING):
         fitted = fit_correction(method, X, batch, **options)
-    assert f"{method}: {n} components instead of 30" in caplog.text
+    assert f"{correction_class(method).name}: {n} components instead of 30" in caplog.text
     assert fitted.state()["V"].shape == (200, n)
 
 
 def test_unknown_names_are_refused_by_name():
     """Breaks if a misspelt method, option, reference or step is ignored."""
     X, batch, tissue = rows()
-    with pytest.raises(ConfigError, match=r"method 'kombat' does not exist; known: .*combat"):
-        fit_correction("kombat", X, batch, tissue)
-    with pytest.raises(ConfigError, match="combat has no option 'ref'; known: reference"):
-        fit_correction("combat", X, batch, tissue, ref="TCGA")
+    with pytest.raises(ConfigError, match=r"'kombat.ComBat': there is no file .*did you mean 'combat.ComBat'.*zscore"):
+        fit_correction("kombat.ComBat", X, batch, tissue)
+    with pytest.raises(ConfigError, match=r"combat.ComBat has no option 'ref'; known: reference"):
+        fit_correction("combat.ComBat", X, batch, tissue, ref="TCGA")
     with pytest.raises(DataError, match="reference 'TARGET' is no batch; there are GTEx, TCGA"):
-        fit_correction("combat", X, batch, tissue, reference="TARGET")
-    with pytest.raises(ConfigError, match="support has no option 'treshold'"):
-        fit_correction("chain", X, batch, tissue, steps=[{"method": "support", "treshold": 1}])
+        fit_correction("combat.ComBat", X, batch, tissue, reference="TARGET")
+    with pytest.raises(ConfigError, match=r"support.Support has no option 'treshold'"):
+        fit_correction("chain.Chain", X, batch, tissue, steps=[{"method": "support.Support", "treshold": 1}])
     with pytest.raises(ConfigError, match="fitted on all rows and cannot be a step"):
-        fit_correction("chain", X, batch, tissue, steps=[{"method": "wang2018"}])
+        fit_correction("chain.Chain", X, batch, tissue, steps=[{"method": "wang2018.Wang2018"}])
     with pytest.raises(DataError, match="per_tissue: needs the tissue"):
-        fit_correction("per_tissue", X, batch, method="zscore")
+        fit_correction("per_tissue.PerTissue", X, batch, method="zscore.ZScore")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("combat", "'combat' does not exist .did you mean 'combat.ComBat'"),
+        ("align", "'align': there is no file correction/align.py .did you mean 'alignment.Align'"),
+        ("combat.Combat", "'combat.Combat' does not exist .did you mean 'combat.ComBat'"),
+        ("wang2018.ComBat", "'wang2018.ComBat' does not exist .did you mean 'wang2018.Wang2018'"),
+        ("correction.Correction", "'correction.Correction' does not exist; .* has none"),
+        ("shrinkage.posterior", "'shrinkage.posterior' does not exist; .* has none"),
+        ("", "method '': there is no file"),
+    ],
+)
+def test_a_method_that_is_no_correction_is_refused(method, message):
+    """Breaks if a bare, imported, abstract or misspelt name is taken, or the message does not name the right one."""
+    with pytest.raises(ConfigError, match=message):
+        correction_class(method)
+
+
+PLUG_IN = """
+import numpy as np
+from aeflow.correction.correction import Correction, check_fit, encode_labels
+
+class Halve(Correction):
+    @classmethod
+    def fit(cls, X, batch, tissue=None, *, factor=0.5):
+        X, batch, _ = check_fit(X, batch, tissue, cls.name)
+        batches = encode_labels(sorted(set(batch)))
+        return cls({"factor": np.array(factor), "batches": batches, "n_vars": np.array(X.shape[1])})
+
+    def _apply(self, X, batch, tissue):
+        return X * self.arrays["factor"]
+"""
+
+
+def test_a_file_is_all_that_a_correction_needs(tmp_path, monkeypatch):
+    """Breaks if a new correction has to be listed anywhere, or cannot be saved, chained or named by its file."""
+    import aeflow.correction
+
+    (tmp_path / "halving.py").write_text(PLUG_IN)
+    monkeypatch.setattr(aeflow.correction, "__path__", [*aeflow.correction.__path__, str(tmp_path)])
+    X, batch, tissue = rows()
+    step = {"method": "halving.Halve", "factor": 0.25}
+    for method, options, factor in (("halving.Halve", {}, 0.5), ("chain.Chain", {"steps": [step, step]}, 0.0625)):
+        fit_correction(method, X, batch, tissue, **options).save(tmp_path / "c.safetensors")
+        loaded = load_correction(tmp_path / "c.safetensors")
+        assert loaded.method() == method
+        np.testing.assert_allclose(loaded.apply(X, batch, tissue), factor * X, rtol=1e-6)
+    with pytest.raises(DataError, match="correction halving: batch 'TARGET'"):
+        fit_correction("halving.Halve", X, batch, tissue).apply(X[:1], np.array(["TARGET"]), tissue[:1])

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aeflow.correction import METHODS
 from aeflow.dataset.preprocess import preprocess
 from aeflow.errors import ConfigError, DataError
+from aeflow.plan.corrections import known_methods
 from aeflow.table import Table
 
 FRACTIONS = {"train": 0.6, "val": 0.15, "test": 0.25}
@@ -65,16 +65,22 @@ def test_leak_test_rows_change_nothing_fitted():
 
 
 CORRECTIONS = {
-    "combat": {},
-    "quantile": {},
-    "zscore": {},
-    "support": {},
-    "align": {"n_components": 3},
-    "ruv": {"n_factors": 2},
-    "transport": {"reference": "GTEx", "n_components": 3},
-    "conditional_ae": {"reference": "GTEx", "n_components": 3, "n_steps": 20},
-    "per_tissue": {"method": "zscore"},
-    "chain": {"steps": [{"method": "support"}, {"method": "zscore"}, {"method": "align", "n_components": 3}]},
+    "combat.ComBat": {},
+    "quantile.Quantile": {},
+    "zscore.ZScore": {},
+    "support.Support": {},
+    "alignment.Align": {"n_components": 3},
+    "ruv.RUV": {"n_factors": 2},
+    "transport.Transport": {"reference": "GTEx", "n_components": 3},
+    "conditional_ae.ConditionalAE": {"reference": "GTEx", "n_components": 3, "n_steps": 20},
+    "per_tissue.PerTissue": {"method": "zscore.ZScore"},
+    "chain.Chain": {
+        "steps": [
+            {"method": "support.Support"},
+            {"method": "zscore.ZScore"},
+            {"method": "alignment.Align", "n_components": 3},
+        ]
+    },
 }
 
 
@@ -92,7 +98,7 @@ def corrected(method: str, changed_rows=None):
 
 def test_every_correction_is_tested_for_leaks():
     """Breaks if a method is added without the test below."""
-    assert set(CORRECTIONS) == set(METHODS) - {"none", "wang2018"}
+    assert set(CORRECTIONS) == set(known_methods()) - {"none", "wang2018.Wang2018"}
 
 
 @pytest.mark.parametrize("method", CORRECTIONS)
@@ -110,8 +116,8 @@ def test_leak_through_a_correction(method, which):
 
 def test_the_published_correction_does_leak():
     """Breaks if wang2018 stops seeing test rows, or the leak test above cannot fail."""
-    table, _, arrays = corrected("wang2018")
-    _, _, arrays_again = corrected("wang2018", (table.obs["split"] == "test").to_numpy())
+    table, _, arrays = corrected("wang2018.Wang2018")
+    _, _, arrays_again = corrected("wang2018.Wang2018", (table.obs["split"] == "test").to_numpy())
     assert arrays_again != arrays
 
 

@@ -33,7 +33,7 @@ OPTIONS = {
 CONFIGS = Path(__file__).parents[2] / "config"
 NORMAL = {"condition": ["normal"]}
 LOGGED = {"normalise": "upper_quartile", "log2p1": True}
-ALIGN = {"method": "align", "n_components": 3}
+ALIGN = {"method": "alignment.Align", "n_components": 3}
 
 
 def correct(method, /, **options):
@@ -48,18 +48,18 @@ VARIANTS = {  # what config/*.yaml ask for, and every correction
     "round": {"round": True},
     "binarise": {"binarise": True},
     "expression": LOGGED | {"n_top_vars": 60, "scale": "standard"},
-    "combat": correct("combat", reference="TCGA"),
-    "combat with covariates": correct("combat", covariates=True),
-    "quantile": correct("quantile", reference="TCGA"),
-    "zscore": correct("zscore"),
-    "support": correct("support"),
-    "align": correct("align", n_components=3),
-    "ruv": correct("ruv", n_factors=2),
-    "transport": correct("transport", reference="GTEx", n_components=3),
-    "conditional_ae": correct("conditional_ae", reference="GTEx", n_components=3, n_steps=20),
-    "per_tissue": correct("per_tissue", method="zscore"),
-    "chain": correct("chain", steps=[{"method": "support"}, {"method": "zscore"}, ALIGN]),
-    "wang2018": correct("wang2018"),
+    "combat": correct("combat.ComBat", reference="TCGA"),
+    "combat with covariates": correct("combat.ComBat", covariates=True),
+    "quantile": correct("quantile.Quantile", reference="TCGA"),
+    "zscore": correct("zscore.ZScore"),
+    "support": correct("support.Support"),
+    "align": correct("alignment.Align", n_components=3),
+    "ruv": correct("ruv.RUV", n_factors=2),
+    "transport": correct("transport.Transport", reference="GTEx", n_components=3),
+    "conditional_ae": correct("conditional_ae.ConditionalAE", reference="GTEx", n_components=3, n_steps=20),
+    "per_tissue": correct("per_tissue.PerTissue", method="zscore.ZScore"),
+    "chain": correct("chain.Chain", steps=[{"method": "support.Support"}, {"method": "zscore.ZScore"}, ALIGN]),
+    "wang2018": correct("wang2018.Wang2018"),
 }
 
 
@@ -289,7 +289,7 @@ def test_a_correction_needs_its_columns_to_be_fitted():
     raw.obs = raw.obs.drop(columns="study")
     options = OPTIONS | VARIANTS["combat"]
     split = split_rows(cohort().obs, options["split"], 0)
-    with pytest.raises(DataError, match="combat needs column 'study' of obs; there are sample_id"):
+    with pytest.raises(DataError, match=r"combat.ComBat needs column 'study' of obs; there are sample_id"):
         Transform.fit(raw, options, NORMAL, 0, split)
 
 

@@ -288,14 +288,17 @@ def test_real_kidney_normals_still_name_their_study(shared, tmp_path):
     assert study.xs(True, level="permuted").drop("silhouette").between(0.2, 0.8).all()
 
 
-CHAIN = {"method": "chain", "options": {"steps": [{"method": "support", "limit": 1.0}, {"method": "zscore"}]}}
+CHAIN = {
+    "method": "chain.Chain",
+    "options": {"steps": [{"method": "support.Support", "limit": 1.0}, {"method": "zscore.ZScore"}]},
+}
 
 
 def test_dataset_is_probed_before_and_after_its_correction(monkeypatch):
     """Breaks if a stage is missing or misnamed, the correction's options are lost, or its own labels not handed on."""
     monkeypatch.setattr(module, "PROBES", {"study": ("logistic",), "tissue": (), "tumour": ()})
     X = shifted(expression(OBS))
-    for entry, after in (({"method": "combat", "options": {}}, "combat"), (CHAIN, "support + zscore")):
+    for entry, after in (({"method": "combat.ComBat", "options": {}}, "combat"), (CHAIN, "support + zscore")):
         found = probe_dataset(X, OBS, entry, n_top_vars=50, seed=0).query("not permuted").set_index("stage")["mean"]
         assert list(found.index) == ["none", after] and found["none"] > 0.95 and found[after] < 0.75
         fitted = fit_correction(
@@ -303,7 +306,9 @@ def test_dataset_is_probed_before_and_after_its_correction(monkeypatch):
         )
         drawn = stages(X, OBS, entry, fitted)
         assert list(drawn) == ["none", after] and drawn["none"] is X and not np.array_equal(drawn[after], X)
-    published = probe_dataset(X, OBS, {"method": "wang2018", "options": {}}, n_top_vars=50, seed=0).set_index("stage")
+    published = probe_dataset(X, OBS, {"method": "wang2018.Wang2018", "options": {}}, n_top_vars=50, seed=0).set_index(
+        "stage"
+    )
     assert published["note"]["wang2018"].str.contains("fitted on all rows").all()
     only = probe_dataset(X, OBS, {"method": "none", "options": {}}, n_top_vars=None, seed=0)
     assert set(only["stage"]) == {"none"} and list(stages(X, OBS, {"method": "none", "options": {}}, None)) == ["none"]

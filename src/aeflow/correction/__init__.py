@@ -1,41 +1,58 @@
 """Corrections: what names the study is fitted on training normals, frozen, and removed from every row.
 
-`fit_correction` is the only entry; methods are found by name in `METHODS`.
+`fit_correction` is the only entry. A correction is one file here with a subclass of `Correction`; a configuration names
+it as file.Class, and nothing lists them.
 """
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import pkgutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aeflow.correction.base import Correction, warn_single_study
+from aeflow.correction.correction import Correction, warn_single_study
 from aeflow.errors import ConfigError
 
-METHODS = {  # name -> module:class, imported when asked for
-    "none": "none:NoCorrection",
-    "combat": "combat:ComBat",
-    "quantile": "quantile:Quantile",
-    "zscore": "zscore:ZScore",
-    "support": "support:Support",
-    "align": "align:Align",
-    "ruv": "ruv:RUV",
-    "transport": "transport:Transport",
-    "conditional_ae": "conditional_ae:ConditionalAE",
-    "chain": "chain:Chain",
-    "per_tissue": "per_tissue:PerTissue",
-    "wang2018": "wang2018:Wang2018",
-}
+NONE = "none"  # means no correction; it is not written as file.Class
 
 
 def correction_class(method: str) -> type[Correction]:
-    """Return the class of a method; ConfigError if there is none of that name."""
-    if method not in METHODS:
-        raise ConfigError(f"correct: method {method!r} does not exist; known: {', '.join(METHODS)}")
-    module, name = METHODS[method].split(":")
-    return getattr(import_module(f"aeflow.correction.{module}"), name)
+    """Return the class that `method` names as file.Class ("none": no correction), for example combat.ComBat.
+
+    Raises
+    ------
+    ConfigError : no such file, or no correction of that name in it.
+    """
+    file, _, name = ("none.NoCorrection" if method == NONE else method).partition(".")
+    files = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    if file not in files:
+        close = [known for near in difflib.get_close_matches(file, files, 1) for known in _corrections_in(near)]
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(
+            f"correct: method {method!r}: there is no file correction/{file}.py{hint}; there are {', '.join(files)}"
+        )
+    found = _corrections_in(file)
+    full_name = f"{file}.{name}"
+    if full_name not in found:
+        hint = f" (did you mean {next(iter(found))!r}?)" if found else ""
+        raise ConfigError(
+            f"correct: method {method!r} does not exist{hint}; correction/{file}.py has {', '.join(found) or 'none'}; "
+            f"there are the files {', '.join(files)}"
+        )
+    return found[full_name]
+
+
+def _corrections_in(file: str) -> dict[str, type[Correction]]:
+    """Return the corrections that a file defines, by file.Class; not those it imports, nor abstract ones."""
+    module = import_module(f"aeflow.correction.{file}")
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Correction)]
+    own = [kind for kind in kinds if kind.__module__ == module.__name__ and not inspect.isabstract(kind)]
+    return {kind.method(): kind for kind in own}
 
 
 def fit_correction(
@@ -45,6 +62,7 @@ def fit_correction(
 
     Parameters
     ----------
+    method : file.Class, or "none".
     batch : (n_fit,) study labels.
     tissue : (n_fit,) tissue labels, for the methods that use them (`wang2018`: condition labels).
     options : keywords of the method's `fit`.
@@ -60,7 +78,7 @@ def fit_correction(
         if key not in known:
             raise ConfigError(f"correct: {method} has no option {key!r}; known: {', '.join(known) or 'none'}")
     if tissue is not None and not kind.by_tissue and not kind.sees_all_rows:
-        warn_single_study(batch, tissue, method)
+        warn_single_study(batch, tissue, kind.name)
     return kind.fit(X, batch, tissue, **options)
 
 
@@ -76,5 +94,5 @@ def load_correction(path: str | Path) -> Correction:
 def save_correction(correction: Correction | None, path: str | Path) -> None:
     """Write a fitted correction; None is written as the method "none", so that there always is a file."""
     if correction is None:
-        correction = fit_correction("none", np.zeros((2, 0)), np.array(["a", "b"]))
+        correction = fit_correction(NONE, np.zeros((2, 0)), np.array(["a", "b"]))
     correction.save(path)

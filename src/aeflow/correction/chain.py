@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from aeflow.correction import fit_correction
-from aeflow.correction.base import Correction, check_fit, decode_labels, encode_labels, nested, unnested
+from aeflow.correction.correction import Correction, check_fit, decode_labels, encode_labels, nested, unnested
 from aeflow.errors import ConfigError
 
 
 class Chain(Correction):
     """Steps in sequence, for example common support, z-scores, alignment."""
 
-    name = "chain"
-
     @classmethod
     def fit(cls, X, batch, tissue=None, *, steps):
-        """Fit on X (n_fit, n_vars); `steps`: list of {method: name, options of that method}."""
+        """Fit on X (n_fit, n_vars); `steps`: list of {method: file.Class, options of that method}."""
         X, batch, tissue = check_fit(X, batch, tissue, cls.name)
         if not steps:
-            raise ConfigError("correct: chain has no steps")
+            raise ConfigError(f"correct: {cls.name} has no steps")
         arrays = {"batches": encode_labels(sorted(set(batch))), "n_vars": np.array(X.shape[1])}
         arrays["methods"] = encode_labels([step.get("method", "") for step in steps])
         for i, step in enumerate(steps):

@@ -17,7 +17,7 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, check_reference, decode_labels, encode_labels
+from aeflow.correction.correction import Correction, check_fit, check_reference, decode_labels, encode_labels
 from aeflow.correction.shrinkage import posterior
 from aeflow.errors import DataError
 
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 class ComBat(Correction):
     """Frozen ComBat; `covariates` protects the tissue (the labels given as `tissue`)."""
-
-    name = "combat"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, reference=None, mean_only=False, nonparametric=False, covariates=False):

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.correction.align import N_FOLDS, components, fewer
-from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
+from aeflow.correction.alignment import N_FOLDS, components, fewer
+from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import ConfigError, DataError
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-2, 1e-3  # few rows: full batches, and weights that are held small
@@ -29,8 +29,6 @@ WIDTHS = (0.5, 1.0, 2.0)  # of the kernel, in units of the median distance of co
 
 class ConditionalAE(Correction):
     """Conditional autoencoder of principal components, decoded into the reference study."""
-
-    name = "conditional_ae"
 
     @classmethod
     def fit(
@@ -64,15 +62,15 @@ class ConditionalAE(Correction):
         batches = sorted(set(batch))
         check_reference(reference, batches, cls.name)
         if reference is None:
-            raise ConfigError("correct: conditional_ae reference None: name the study to decode into")
+            raise ConfigError(f"correct: {cls.name} reference None: name the study to decode into")
         sizes = {"n_components": n_components, "n_latent": n_latent, "n_hidden": n_hidden, "n_steps": n_steps}
         for key, value in sizes.items():
             if value < 1:
-                raise ConfigError(f"correct: conditional_ae {key} {value!r} must be at least 1")
+                raise ConfigError(f"correct: {cls.name} {key} {value!r} must be at least 1")
         if match < 0:
-            raise ConfigError(f"correct: conditional_ae match {match!r} must not be negative")
+            raise ConfigError(f"correct: {cls.name} match {match!r} must not be negative")
         if not 0 <= keep <= 1:
-            raise ConfigError(f"correct: conditional_ae keep {keep!r} must be between 0 and 1")
+            raise ConfigError(f"correct: {cls.name} keep {keep!r} must be between 0 and 1")
         label = np.searchsorted(batches, batch.astype(str))
         counts = np.bincount(label)
         if counts.min() < 4:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_input, encode_labels
+from aeflow.correction.correction import Correction, check_input, encode_labels
 
 
 class NoCorrection(Correction):
     """Returns what it is given; a batch that was not seen is refused all the same."""
 
-    name = "none"
     by_tissue = True
 
     @classmethod

@@ -11,7 +11,7 @@ import logging
 import numpy as np
 
 from aeflow.correction import fit_correction
-from aeflow.correction.base import (
+from aeflow.correction.correction import (
     Correction,
     check_fit,
     decode_labels,
@@ -29,7 +29,6 @@ SINGLE = ("error", "keep")
 class PerTissue(Correction):
     """One inner correction for each tissue."""
 
-    name = "per_tissue"
     by_tissue = True
 
     @classmethod

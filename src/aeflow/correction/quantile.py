@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
+from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 
 
 class Quantile(Correction):
     """Gene-wise quantile mapping between studies."""
-
-    name = "quantile"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, reference=None, n_quantiles=101):

@@ -23,7 +23,7 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, encode_labels
+from aeflow.correction.correction import Correction, check_fit, encode_labels
 from aeflow.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 class RUV(Correction):
     """Unwanted factors of empirical control genes, removed by projection on fixed loadings."""
-
-    name = "ruv"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, n_factors=3, controls=0.5):
@@ -45,9 +43,9 @@ class RUV(Correction):
         """
         X, batch, tissue = check_fit(X, batch, tissue, cls.name)
         if n_factors < 1:
-            raise ConfigError(f"correct: ruv n_factors {n_factors!r} must be at least 1")
+            raise ConfigError(f"correct: {cls.name} n_factors {n_factors!r} must be at least 1")
         if not 0 < controls <= 1:
-            raise ConfigError(f"correct: ruv controls {controls!r} must be above 0 and at most 1")
+            raise ConfigError(f"correct: {cls.name} controls {controls!r} must be above 0 and at most 1")
         tissue = np.full(len(X), "all", dtype=object) if tissue is None else tissue
         sizes = {b: (batch == b).sum() for b in set(batch)}
         weight = np.array([1.0 / sizes[b] for b in batch])

@@ -13,7 +13,7 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, encode_labels
+from aeflow.correction.correction import Correction, check_fit, encode_labels
 from aeflow.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 class Support(Correction):
     """Common-support filter; the median of the fitting rows stands in for an unsupported gene."""
-
-    name = "support"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, limit=2.0, quantile=0.05):

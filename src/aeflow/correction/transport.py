@@ -14,7 +14,7 @@ median of C over pairs of reference rows. The reference study does not change at
 Seguy et al. (2018), ICLR, and Pooladian & Niles-Weed (2021), arXiv:2109.12004 (the entropic map); Feydy et al. (2019),
 AISTATS, PMLR 89 (the debiasing). What differs: the subspace, and that the residual r stays as it is. Mutual nearest
 neighbours (Haghverdi et al. 2018, Nat Biotechnol 36:421-427) move rows by smoothed displacements, too; transport gives
-every row a partner, not only the mutual ones. Needs equal margins, so it follows `zscore` or `align`.
+every row a partner, not only the mutual ones. Needs equal margins, so it follows `zscore` or `alignment`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from aeflow.correction.align import components, fewer
-from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
+from aeflow.correction.alignment import components, fewer
+from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import ConfigError, DataError
 
 MAX_ITERATIONS = 5000
@@ -33,8 +33,6 @@ NO_PLAN = f"correction transport: no plan after {MAX_ITERATIONS} iterations; a l
 
 class Transport(Correction):
     """Debiased entropic transport of each study's principal components onto those of the reference."""
-
-    name = "transport"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, reference, n_components=12, blur=0.5, amount=1.0):
@@ -51,13 +49,13 @@ class Transport(Correction):
         batches = sorted(set(batch))
         check_reference(reference, batches, cls.name)
         if reference is None:
-            raise ConfigError("correct: transport reference None: name the study to move to")
+            raise ConfigError(f"correct: {cls.name} reference None: name the study to move to")
         if n_components < 1:
-            raise ConfigError(f"correct: transport n_components {n_components!r} must be at least 1")
+            raise ConfigError(f"correct: {cls.name} n_components {n_components!r} must be at least 1")
         if not blur > 0:
-            raise ConfigError(f"correct: transport blur {blur!r} must be above 0")
+            raise ConfigError(f"correct: {cls.name} blur {blur!r} must be above 0")
         if not 0 <= amount <= 1:
-            raise ConfigError(f"correct: transport amount {amount!r} must be between 0 and 1")
+            raise ConfigError(f"correct: {cls.name} amount {amount!r} must be between 0 and 1")
         scale = X.std(0)
         scale = np.where(scale > 1e-6, scale, np.inf)  # constants: no part in the components
         mu = X.mean(0)

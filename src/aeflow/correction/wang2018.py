@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 class Wang2018(ComBat):
     """ComBat as published; `fit` and `apply` take the condition (normal or tumour) where others take the tissue."""
 
-    name = "wang2018"
     labels = "condition"
     sees_all_rows = True
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
+from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import DataError
 
 
 class ZScore(Correction):
     """Location and scale by study, unshrunken."""
-
-    name = "zscore"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, reference=None, min_sd=0.1):

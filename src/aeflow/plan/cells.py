@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
+from aeflow.plan import corrections
 from aeflow.plan.configuration import Model
 from aeflow.plan.source_code import class_info, constant, keywords_of
 
@@ -116,19 +117,7 @@ def evaluations(dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def correction_modules(dataset: str, config: Mapping[str, Any]) -> list[str]:
     """Return the modules of a dataset's correction, which are imported by name: its method and those it is made of."""
-
-    def named(node: Any) -> Iterator[str]:
-        if isinstance(node, Mapping):
-            if "method" in node:
-                yield node["method"]
-            node = list(node.values())
-        if isinstance(node, list):
-            for child in node:
-                yield from named(child)
-
-    methods = constant("aeflow.correction", "METHODS")
-    names = dict.fromkeys(named(config["datasets"][dataset]["correct"]))
-    return [f"aeflow.correction.{methods[name].split(':')[0]}" for name in names]
+    return corrections.correction_modules(config["datasets"][dataset]["correct"])
 
 
 def kind(dataset: str, config: Mapping[str, Any]) -> str:

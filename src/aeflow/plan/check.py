@@ -9,6 +9,7 @@ from typing import Any
 from aeflow.errors import ConfigError
 from aeflow.plan.cells import cells, hyperparameters, matrices
 from aeflow.plan.configuration import Model
+from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
 from aeflow.plan.source_code import class_info, constant, keywords_of, path_of
 
@@ -111,20 +112,10 @@ def _check_split(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any
 
 def _check_correction(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     entry, key = dataset["correct"], f"datasets.{name}.correct"
-    methods = constant("aeflow.correction", "METHODS")
-    _known(entry["method"], methods, f"{key}.method")
-    if entry["method"] == "none":
-        return
-    if "study" not in _columns(name, config):
+    check_correction(entry, key)
+    if entry["method"] != NONE and "study" not in _columns(name, config):
         raise ConfigError(
             f"{key}.method: {entry['method']!r} needs a column 'study', which cohort {dataset['cohort']!r} lacks"
-        )
-    module, cls = methods[entry["method"]].split(":")
-    for option in entry["options"]:
-        _known(
-            option,
-            keywords_of(f"aeflow.correction.{module}", cls, "fit"),
-            f"{key}.options, of {entry['method']}",
         )
 
 

@@ -1,7 +1,7 @@
 """The configuration: type, default, unit and meaning of every key.
 
 `workflow/schemas/config.schema.yaml` and docs/configuration.md are generated from these classes
-(`python -m aeflow.plan.document`). What must hold across blocks stands in `aeflow.plan.check`.
+(`python -m aeflow.plan.configuration_page`). What must hold across blocks stands in `aeflow.plan.check`.
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ class Configuration(Block):
     )
     gpu: int = key(0, "GPUs per training job; 1 on a node without one is an error.", "devices", ge=0, le=1)
     assess: Assess = key(Assess(), "Resources of rule assess.")
-    tracking: Tracking = key(Tracking(), "MLflow.")
+    tracking: Tracking = key(Tracking(), "Where MLflow keeps runs.")
     mirrors: dict[str, list[str]] = key(
         {},
         "Source -> further mirrors, tried first: a folder, an https URL, npm:... or pypi:..., with {path} in it.",

@@ -79,6 +79,19 @@ def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
 
 
 @cache
+def classes_with(module: str, method: str) -> tuple[str, ...]:
+    """Return the classes of a module whose own body defines `method`, in order; abstract methods do not count."""
+    return tuple(
+        node.name
+        for node in _tree(path_of(module)).body
+        if isinstance(node, ast.ClassDef)
+        for function in node.body
+        if isinstance(function, ast.FunctionDef) and function.name == method
+        if not any(ast.unparse(decorator).endswith("abstractmethod") for decorator in function.decorator_list)
+    )
+
+
+@cache
 def constant(module: str, name: str) -> Any:
     """Return a module-level literal without running the module; ConfigError if the module does not define it.
 

@@ -37,9 +37,10 @@ def log_values(table: Table, options: dict[str, Any]) -> tuple[np.ndarray, str]:
 
 
 def stage_name(entry: dict[str, Any]) -> str:
-    """Return what a correction is called in tables and figures; of a chain, its steps."""
-    steps = entry["options"].get("steps", ()) if entry["method"] == "chain" else ()
-    return " + ".join(step["method"] for step in steps) or entry["method"]
+    """Return what a correction is called in tables and figures: its file; of a chain, those of its steps."""
+    steps = entry["options"].get("steps", ()) if entry["method"] == "chain.Chain" else ()
+    methods = [step["method"] for step in steps] or [entry["method"]]
+    return " + ".join(method.partition(".")[0] for method in methods)
 
 
 def probe_dataset(

@@ -45,7 +45,7 @@ NORMAL = "normal"
 
 
 class Fitted(Protocol):
-    """A fitted correction (`aeflow.correction.base.Correction` is one)."""
+    """A fitted correction (`aeflow.correction.correction.Correction` is one)."""
 
     def apply(self, X: np.ndarray, batch: np.ndarray, tissue: np.ndarray) -> np.ndarray: ...
 

@@ -20,7 +20,7 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.base import Correction, check_fit, check_reference, encode_labels
+from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.correction.quantile import map_columns, quantiles
 from aeflow.errors import ConfigError, DataError
 
@@ -30,8 +30,6 @@ N_FOLDS = 5
 
 class Align(Correction):
     """CORAL, and quantile mapping, of shared principal components, with the residual damped."""
-
-    name = "align"
 
     @classmethod
     def fit(cls, X, batch, tissue=None, *, reference=None, n_components=12, shrink=0.1, n_quantiles=9, keep=0.15):
@@ -67,7 +65,7 @@ class Align(Correction):
             n_components = n_least // 2
         for key, value in (("shrink", shrink), ("keep", keep)):
             if not 0 <= value <= 1:
-                raise ConfigError(f"correct: align {key} {value!r} must be between 0 and 1")
+                raise ConfigError(f"correct: {cls.name} {key} {value!r} must be between 0 and 1")
         scale = X.std(0)
         scale = np.where(scale > 1e-6, scale, np.inf)  # constants: no part in components or residual
         mu = X.mean(0)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from aeflow.errors import DataError
-from aeflow.evaluation.document import documented, every_declaration, main
 from aeflow.evaluation.metric import Declaration
+from aeflow.evaluation.metric_tables import documented, every_declaration, main
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
 SPEED = Declaration("mine", "speed", "higher", "Rows a second | per core.")
@@ -18,7 +18,7 @@ def test_the_page_is_up_to_date():
     """Breaks if a metric was declared, renamed or turned round and its documentation was not written anew."""
     page = PAGE.read_text()
     wanted = documented(page, every_declaration())
-    assert page == wanted, "docs/evaluation.md is stale: run `python -m aeflow.evaluation.document`"
+    assert page == wanted, "docs/evaluation.md is stale: run `python -m aeflow.evaluation.metric_tables`"
 
 
 def test_every_declaration_is_found():

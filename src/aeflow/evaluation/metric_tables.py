@@ -1,6 +1,6 @@
 """The tables of metrics in docs/evaluation.md, written from the declarations.
 
-    python -m aeflow.evaluation.document [docs/evaluation.md]
+    python -m aeflow.evaluation.metric_tables [docs/evaluation.md]
 
 A table stands between two HTML comments that name its part; what a person writes around them stays as it is. A part
 without a place in the file gets one at its end.

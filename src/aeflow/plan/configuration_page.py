@@ -1,6 +1,6 @@
 """Write what follows from the configuration's classes: the JSON schema and docs/configuration.md.
 
-python -m aeflow.plan.document [root of the checkout]
+python -m aeflow.plan.configuration_page [root of the checkout]
 """
 
 from __future__ import annotations

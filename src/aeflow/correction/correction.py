@@ -27,7 +27,7 @@ class Correction(abc.ABC):
 
     Attributes
     ----------
-    name : the method's name in the configuration.
+    name : the name of its file, for messages; set for every subclass.
     labels : obs column that `fit` and `apply` take as `tissue`; "condition" for wang2018.
     sees_all_rows : True where the method is fitted on every row, test rows and tumours included (wang2018).
     by_tissue : True where a tissue of one study is the method's own business; others are warned of.
@@ -37,6 +37,15 @@ class Correction(abc.ABC):
     labels: ClassVar[str] = "tissue"
     sees_all_rows: ClassVar[bool] = False
     by_tissue: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any):
+        super().__init_subclass__(**keywords)
+        cls.name = cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def method(cls) -> str:
+        """Return file.Class, by which configurations and saved states name the correction."""
+        return f"{cls.name}.{cls.__name__}"
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         # one memory layout, so that a loaded state gives the same bits as the fitted one
@@ -92,11 +101,11 @@ class Correction(abc.ABC):
         return cls(state)
 
     def save(self, path: str | Path) -> None:
-        """Write the state as safetensors, with the method's name in the metadata."""
+        """Write the state as safetensors, with file.Class in the metadata."""
         from safetensors.numpy import save_file
 
         with atomic_path(path) as tmp:
-            save_file(self.arrays, tmp, metadata={"method": self.name})
+            save_file(self.arrays, tmp, metadata={"method": self.method()})
 
 
 def check_input(
