@@ -154,7 +154,7 @@ def test_pathway_ends_in_the_latents():
     x = Batch(rows(5))
     for case, width in (("vae", 16 + 16 + 3), ("ae", 16 + 16 + 8 + 3), ("conv", 16 + 2 * 4 + 3)):
         model = trained(case, 1)
-        h = pathway(model, x)
+        h = pathway(model, x, model.encode(x))
         assert h.shape == (5, width)
         assert torch.allclose(h[:, -3:], model.encode(x))
 

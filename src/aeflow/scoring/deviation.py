@@ -68,10 +68,12 @@ class Deviation(ScoreFamily):
         z = model.encode(batch)
         again = batch._replace(x=model.decode(z, batch))
         out = {"squared_error": (again.x - batch.x).double().square().sum(1)}
+        if self.cycles or self.layered:
+            z_again = model.encode(again)
         if self.cycles:
-            out["latent_cycle"] = (z - model.encode(again)).double().square().sum(1)
+            out["latent_cycle"] = (z - z_again).double().square().sum(1)
         if self.layered:
-            d = pathway(model, batch).double() - pathway(model, again).double()
+            d = pathway(model, batch, z).double() - pathway(model, again, z_again).double()
             out["sap"] = d.square().sum(1)
             out["nap"] = ((d - self.mean) @ self.whitening).square().sum(1)
         return out
@@ -82,12 +84,13 @@ class Deviation(ScoreFamily):
         return (z - self.model.encode(again)).double().square().sum(1)
 
     def _differences(self, batch: Batch) -> Tensor:
-        again = batch._replace(x=self.model.decode(self.model.encode(batch), batch))
-        return pathway(self.model, batch) - pathway(self.model, again)
+        z = self.model.encode(batch)
+        again = batch._replace(x=self.model.decode(z, batch))
+        return pathway(self.model, batch, z) - pathway(self.model, again, self.model.encode(again))
 
 
-def pathway(model: AbstractAutoencoder, batch: Batch) -> Tensor:
-    """Return x and the activations of all encoder blocks, flattened, side by side (B, d).
+def pathway(model: AbstractAutoencoder, batch: Batch, z: Tensor) -> Tensor:
+    """Return x and the activations of all encoder blocks, flattened, side by side (B, d); z : latents of the batch.
 
     The latents come last where no block gives them, as in models whose encoder ends in a distribution.
     """
@@ -95,7 +98,6 @@ def pathway(model: AbstractAutoencoder, batch: Batch) -> Tensor:
     for block, _ in model.stages():
         h = block(h)
         out.append(h.flatten(1))
-    z = model.encode(batch)
     if out[-1].shape != z.shape or not torch.equal(out[-1], z):
         out.append(z)
     return torch.cat(out, 1)
