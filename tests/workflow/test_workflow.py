@@ -14,6 +14,8 @@ import pytest
 import yaml
 from waiting import HANG, wait_until
 
+from aeflow.evaluation.metric import read_metrics
+
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 
@@ -108,10 +110,10 @@ def test_everything_is_there(checkout):
             folder = results / "runs" / cell / model / "seed0"
             for file in ("model.safetensors", "model.json", "history.parquet", "latent.parquet", "scores.parquet"):
                 assert (folder / file).is_file(), folder / file
-            metrics = json.loads((folder / "metrics.json").read_text())
+            metrics = [metric.text for metric in read_metrics(folder / "metrics.parquet")]
             assert any(name.endswith("/auroc") for name in metrics)
             assert any(name.startswith("representation/") for name in metrics)
-            draws = pd.read_parquet(folder / "generated.parquet")
+            draws = pd.read_parquet(folder / "tables/generated.parquet")
             assert ("prior" in set(draws["sampler"])) == (model in ("pca", "vae", "cvae"))
             assert "generation/gmm/frechet" in metrics
             assert any(name.startswith("dilution/20/") for name in metrics) == cell.startswith("simulated")
@@ -135,13 +137,13 @@ def test_simulated_data_are_named_so(checkout):
 def test_exports_and_explanations_are_named(checkout):
     """Breaks if activities, loadings or contributions cannot be traced to samples, gene sets and genes."""
     run = checkout.folder / "results/runs/simulated/normal"
-    activity = pd.read_parquet(run / "gsae/seed0/exports/gene_set_activity.parquet")
+    activity = pd.read_parquet(run / "gsae/seed0/tables/gene_set_activity.parquet")
     assert activity.columns[0] == "sample_id" and activity.columns[2].startswith("HALLMARK_")
     var = pd.read_parquet(checkout.folder / "results/datasets/simulated/var.parquet")
-    loadings = pd.read_parquet(run / "linear_ae/seed0/exports/loadings.parquet")
+    loadings = pd.read_parquet(run / "linear_ae/seed0/tables/loadings.parquet")
     assert loadings["var_id"].tolist() == var["var_id"].tolist()
     obs = pd.read_parquet(checkout.folder / "results/datasets/simulated/obs.parquet").set_index("sample_id")
-    genes = pd.read_parquet(run / "ae/seed0/contributions.parquet")
+    genes = pd.read_parquet(run / "ae/seed0/tables/contributions.parquet")
     assert set(obs.loc[genes["sample_id"], "condition"]) == {"tumour"} and set(genes["var_id"]) <= set(var["var_id"])
     p = pd.read_parquet(run / "ae/seed0/calibrated.parquet")
     assert set(obs.loc[p["sample_id"], "split"]) == {"test"}
@@ -187,7 +189,7 @@ def test_a_second_run_plans_nothing(checkout):
 def test_one_hyperparameter_plans_its_cells_only(checkout):
     """Breaks if a rule's params hold more of the configuration than its own slice."""
     jobs = checkout.planned({"models": {"ae": {"n_latent": 3}}})
-    for rule in ("train", "score", "evaluate"):
+    for rule in ("train", "assess", "draw_run"):
         assert jobs[rule] == {"dataset=simulated, view=normal, model=ae, seed=0"}, rule
     assert jobs["compare"] == {"dataset=simulated"}
     assert not jobs.keys() & {"fetch", "simulate", "convert", "unify", "preprocess", "train_judge", "export"}
@@ -230,7 +232,7 @@ def test_progress_is_in_the_log(checkout):
 
 
 TRAIN = "results/runs/simulated/normal/ae/seed0/model.safetensors"
-LONG = {"training": {"max_epochs": 1000, "patience": 1000, "checkpoint_seconds": 0, "learning_rate": 1e-5}}
+LONG = {"training": {"max_epochs": 500, "patience": 500, "checkpoint_seconds": 0, "learning_rate": 1e-5}}
 
 
 def test_a_killed_training_resumes_to_the_same_bytes(checkout):

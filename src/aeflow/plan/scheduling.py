@@ -3,8 +3,8 @@
 While jobs wait for cores, every pass of Snakemake 9's scheduler starts a timer that starts the next pass, and so does
 every job that ends: after n jobs there are n passes a second, each of which asks for the size of every input of every
 waiting job. One timer at a time does the same. Measured on 300 short jobs with 30 inputs each: 12 CPU seconds of
-Snakemake instead of 21, and the difference grows with the square of the number of jobs. It can go when Snakemake keeps one timer
-itself; tests/plan/test_scheduling.py fails when the method replaced here is gone.
+Snakemake instead of 21, and the difference grows with the square of the number of jobs. It can go when Snakemake keeps
+one timer itself; tests/plan/test_scheduling.py fails when the method replaced here is gone.
 """
 
 from __future__ import annotations
