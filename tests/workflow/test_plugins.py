@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from waiting import HANG
 from aeflow.plan.configuration import EVALUATIONS, Scores
 from aeflow.plan.corrections import known_methods
 from aeflow.plan.figures import figures
+from aeflow.plan.source_code import classes_with
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "aeflow"
@@ -27,6 +29,41 @@ PLUGINS = Path(__file__).parent / "plugins"
 COPIED = ("Snakefile", "workflow", "src", "config", "profiles")
 FAMILIES = Scores().families
 RUN = "results/runs/mine/normal/{model}/seed0"
+
+# room -> what a plug-in of it defines; and the files of these rooms that are the contract, not a plug-in
+ROOMS = {
+    "models": "losses",
+    "sources": "convert",
+    "correction": "fit",
+    "scoring": "scores",
+    "evaluation": "evaluate",
+}
+CONTRACTS = ("base", "scores", "family", "evaluation", "correction")
+# files called by a word that means other things, too: no correction, a Markov chain, simulated data, the part of
+# RNAseqDB with GTEx's samples, the metric density
+WORDS = {"none", "chain", "simulated", "gtex", "density"}
+FEW_SCORES = {"deviation/squared_error", "proximity/knn", "combined/max", "density/neg_log_likelihood"}
+ALLOWED = {
+    # what a configuration has where it says nothing
+    "plan/configuration.py": {"pca", *FAMILIES, *EVALUATIONS.values()},
+    "scoring/scores.py": set(FAMILIES),
+    # the key's word for no correction, which is a correction like all others
+    "correction/__init__.py": {"none.NoCorrection"},
+    "plan/corrections.py": {"none.NoCorrection"},
+    # a score that is made of others, or counted among them
+    "scoring/combined.py": {"density/", "deviation/latent_cycle", "deviation/sap", "deviation/squared_error"},
+    "scoring/density.py": {"deviation/neg_log_likelihood"},
+    # the few scores of a thousand that are read, resampled or shown first; others are computed and listed all the same
+    "comparison/paired.py": FEW_SCORES,
+    "comparison/shown.py": FEW_SCORES,
+    "evaluation/reconstruction.py": {"deviation/squared_error", "density/neg_log_likelihood"},
+    "plots/gallery/curves.py": {"deviation/squared_error"},
+    # roles of figures, which are called like the models that play them
+    "plots/gallery/biology.py": {"gsae"},
+    "plots/gallery/features.py": {"ae", "dae", "cae"},
+    "plots/gallery/images.py": {"ae", "cvae", "dae", "pca", "vae"},
+    "plots/gallery/latent_space.py": {"ae", "pca", "vae"},
+}
 
 # every plug-in has its file below plugins/, and here its one entry; `mirrors` says where a source's bytes are
 CONFIGURATION = {
@@ -190,3 +227,73 @@ def test_a_new_figure_is_drawn(checkout):
     image = imread(checkout / f"{FIGURE}.png")
     assert image.shape[0] > 100 and image.std() > 0
     assert (checkout / f"{FIGURE}.txt").read_text().startswith("Largest error of a variable")
+
+
+def names_of_plugins() -> dict[str, set[str]]:
+    """File of each plug-in that there is, relative to the package -> what it could be called by elsewhere."""
+    found: dict[str, set[str]] = {}
+    for room, method in ROOMS.items():
+        for path in sorted((PACKAGE / room).rglob("*.py")):
+            inside = ".".join(path.relative_to(PACKAGE / room).with_suffix("").parts)
+            module = ".".join(("aeflow", *room.split("/"), inside))
+            if method == "convert":
+                names = {""} if any(f.name == method for f in functions(path)) else set()
+            else:
+                names = set(classes_with(module, method))
+            if names and path.stem not in CONTRACTS:
+                calls = {f"{inside}.{name}" for name in names if name}
+                # the files of evaluations are called by words of everyday: anomaly, latents, questions
+                stem = set() if room == "evaluation" else {path.stem} - WORDS
+                found[str(path.relative_to(PACKAGE))] = {module, *stem, *calls}
+    for name in figures():
+        file = name.partition(".")[0]
+        found.setdefault(f"plots/gallery/{file}.py", {f"aeflow.plots.gallery.{file}"}).add(name)
+    return found
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+
+
+def literals(path: Path) -> Iterator[str]:
+    """Yield the strings of a file of Python or of rules; docstrings and comments are prose and may name anything."""
+    if path.suffix == ".smk":
+        with path.open("rb") as file:
+            strings = [token.string for token in tokenize.tokenize(file.readline) if token.type == tokenize.STRING]
+        trees = [ast.parse(f"_ = {string}") for string in strings]
+    else:
+        trees = [ast.parse(path.read_text(), str(path))]
+    for tree in trees:
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+                yield node.value
+
+
+def mentions() -> dict[str, set[str]]:
+    """File of the package or of the workflow -> names of plug-ins, or columns of their scores, of other files in it."""
+    plugins = names_of_plugins()
+    families = {Path(file).stem: file for file in plugins if file.startswith("scoring/")}
+    found: dict[str, set[str]] = {}
+    for path in (*PACKAGE.rglob("*.py"), *(ROOT / "workflow").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")):
+        inside = PACKAGE in path.parents
+        file = str(path.relative_to(PACKAGE if inside else ROOT))
+        others = {name for owner, names in plugins.items() if owner != file for name in names}
+        for text in literals(path):
+            family = families.get(text.partition("/")[0], file) if "/" in text else file
+            if text in others or family != file:
+                found.setdefault(file, set()).add(text)
+    return found
+
+
+def test_every_plugin_is_looked_for():
+    """Breaks if the test below no longer knows what plug-ins there are, and so finds no mention of them."""
+    names = set().union(*names_of_plugins().values())
+    assert {"aeflow.models.pca", "pca", "pca.PCA", "aeflow.sources.simulated", "rnaseqdb"} <= names
+    assert {*FAMILIES, *EVALUATIONS.values(), *figures()} <= names
+    assert set(known_methods()) - {"none"} <= names
+
+
+def test_no_plugin_is_named_outside_its_file():
+    """Breaks if code asks for a plug-in by its name: then one more would need an edit there."""
+    assert mentions() == ALLOWED
