@@ -34,8 +34,10 @@ def simulate(gmt: Path, folder: Path, *, n_obs: int) -> None:
     samples = [f"donor{i}|{study}|lung|normal" for study in ("A", "B") for i in range(n_obs)]
     counts = np.random.default_rng(0).poisson(20, (len(genes), len(samples)))
     rows = ["\t".join([gene, *map(str, row)]) for gene, row in zip(genes, counts, strict=True)]
-    folder.mkdir(parents=True)
-    (folder / FILE).write_text("\n".join(["\t".join(["gene", *samples]), *rows]) + "\n")
+    part = folder.with_name(f".{folder.name}.part")
+    part.mkdir(parents=True)
+    (part / FILE).write_text("\n".join(["\t".join(["gene", *samples]), *rows]) + "\n")
+    part.rename(folder)
 
 
 def convert(path: Path, out: Path) -> None:
@@ -45,4 +47,5 @@ def convert(path: Path, out: Path) -> None:
 
 def unify(files: Mapping[str, Path], *, n_obs: int) -> Cohort:
     """Return the cohort of the one converted file."""
-    return my_source.unify({"counts": path for path in files.values()}, file=FILE)
+    (path,) = files.values()
+    return my_source.unify({"counts": path}, file=FILE)
