@@ -43,7 +43,7 @@ def one_of(names):
 
 
 wildcard_constraints:
-    source="[a-z_]+",
+    source="[a-z_0-9]+",
     cohort=one_of(config["cohorts"]),
     dataset=one_of(config["datasets"]),
     view=one_of(config["views"]),

@@ -17,7 +17,7 @@ rule fetch:
 rule simulate:
     input:
         gene_sets=lambda w: gene_set_file(config["cohorts"][w.cohort].get("gene_sets")),
-        code=code("aeflow.sources.simulated"),
+        code=lambda w: code(f"aeflow.sources.{SOURCES[w.cohort]}"),
     output:
         directory("results/simulated/{cohort}"),
     log:
@@ -25,6 +25,7 @@ rule simulate:
     benchmark:
         "benchmarks/simulate/{cohort}.tsv"
     params:
+        source=lambda w: SOURCES[w.cohort],
         options=lambda w: config["cohorts"][w.cohort]["options"],
     script:
         "../scripts/simulate.py"

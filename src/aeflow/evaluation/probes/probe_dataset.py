@@ -37,8 +37,8 @@ def log_values(table: Table, options: dict[str, Any]) -> tuple[np.ndarray, str]:
 
 
 def stage_name(entry: dict[str, Any]) -> str:
-    """Return what a correction is called in tables and figures: its file; of a chain, those of its steps."""
-    steps = entry["options"].get("steps", ()) if entry["method"] == "chain.Chain" else ()
+    """Return what a correction is called in tables and figures: its file; of one made of steps, those of its steps."""
+    steps = entry["options"].get("steps", ())
     methods = [step["method"] for step in steps] or [entry["method"]]
     return " + ".join(method.partition(".")[0] for method in methods)
 
