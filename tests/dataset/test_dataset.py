@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from aeflow.dataset import FILES, SPLITS, dataset_files
-from aeflow.dataset.dataset import Dataset, data_hash, read_view
+from aeflow.dataset.dataset import Dataset, data_hash
 from aeflow.errors import DataError
 from aeflow.files import write_frame, write_json
 from aeflow.table import Table
+from aeflow.views import rows_of
 
 N_VARS = 3
 
@@ -46,7 +47,8 @@ def test_facts_are_those_of_the_file(folder):
 def test_rows_are_those_of_the_view(folder, split, view):
     """Breaks if a split or view gives other rows, or in another order, than its file has."""
     paths = dataset_files(str(folder))
-    expected = read_view(paths[f"X_{split}"], paths["obs"], paths["var"], view)
+    whole = Table.read(paths[f"X_{split}"], paths["obs"], paths["var"])
+    expected = whole.select(rows=rows_of(whole.obs, view, "view"))
     found = Dataset.open(folder).rows(split, view)
     assert np.array_equal(found.X, expected.X) and found.unit == expected.unit
     pd.testing.assert_frame_equal(found.obs, expected.obs)

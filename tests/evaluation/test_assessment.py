@@ -252,3 +252,11 @@ def test_an_evaluation_of_ones_own_is_one_file(place, tmp_path, monkeypatch):
     assert metric.text == "magnitude/largest" and metric.direction == "lower"
     assert metric.value == pytest.approx(2 * np.abs(a.run.encode(a.test)).max())
     assert tuple(metric_frame(found.metrics).columns) == METRIC_COLUMNS and list(found.tables) == ["latents"]
+
+
+def test_a_score_that_no_family_gives_is_named():
+    """Breaks if a shortened list of score families ends in a bare KeyError."""
+    a = Assessment.__new__(Assessment)
+    a.scores = pd.DataFrame({"sample_id": ["s"], "split": ["test"], "proximity/knn": [1.0]})
+    with pytest.raises(DataError, match="no score 'deviation/squared_error'; there are proximity/knn"):
+        a.score("deviation/squared_error")

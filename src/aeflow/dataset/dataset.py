@@ -118,13 +118,6 @@ def unscaled(X: np.ndarray, var: pd.DataFrame) -> np.ndarray:
     return (X * var["scale"].to_numpy() + var["centre"].to_numpy()).astype(np.float32)
 
 
-def read_view(X: str | Path, obs: str | Path, var: str | Path, view: Mapping[str, Sequence]) -> Table:
-    """Return the rows of one split that `view` allows, from paths of its files; DataError if none is left."""
-    table = Table.read(X, obs, var)
-    rows = some_rows_of(table.obs, view, f"view on {X}")
-    return table if rows.all() else table.select(rows=rows)
-
-
 def data_hash(table: Table) -> str:
     """Return sha256 over a table's values and ids: equal data, equal hash, on every machine."""
     digest = hashlib.sha256(np.ascontiguousarray(table.X, dtype="<f4").tobytes())

@@ -115,6 +115,14 @@ class Assessment:
         sheet = pd.concat([table.obs[["sample_id", "split"]] for table in (val, self.test)], ignore_index=True)
         return sheet.assign(**self.run.scorer.scores(concatenated(val_batch, self.test_batch)))
 
+    def score(self, name: str) -> pd.Series:
+        """Return one score of the rows of `scores`; DataError if no family of the configuration gives it."""
+        if name not in self.scores:
+            raise DataError(
+                f"scores.families gives no score {name!r}; there are {', '.join(score_columns(self.scores))}"
+            )
+        return self.scores[name]
+
     @cached_property
     def scored_obs(self) -> pd.DataFrame:
         """Annotations of the rows of `scores`, in their order."""

@@ -28,9 +28,9 @@ class Reconstruction(Evaluation):
 
     def evaluate(self, a: Assessment) -> Findings:
         in_view = some_rows_of(a.scored_obs, a.view, "view")
-        rows = a.scores[in_view & (a.scored_obs["split"] == "test").to_numpy()]
-        error = rows["deviation/squared_error"]
-        null = rows["baseline/squared_distance_to_mean"]
+        rows = in_view & (a.scored_obs["split"] == "test").to_numpy()
+        error = a.score("deviation/squared_error")[rows]
+        null = a.score("baseline/squared_distance_to_mean")[rows]
         found = measured(
             "reconstruction",
             {
@@ -40,6 +40,6 @@ class Reconstruction(Evaluation):
             subject="test",
         )
         if a.run.spec.outcome:
-            value = rows["density/neg_log_likelihood"].mean()
+            value = a.score("density/neg_log_likelihood")[rows].mean()
             found += measured("likelihood", {"neg_log_likelihood": value}, subject="test", score=a.run.spec.outcome)
         return Findings(found)
