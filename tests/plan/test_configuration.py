@@ -187,3 +187,9 @@ def test_class_info_reads_without_importing():
     assert info.required == {"mask"}
     assert info.keywords["n_latent"] == "int"
     assert "AbstractGenerative" in class_info("vae.VAE").bases
+
+
+def test_code_of_a_module_that_is_gone_is_an_error():
+    """Breaks if a renamed module falls out of a rule's input without a word, so that its edits plan nothing."""
+    with pytest.raises(ConfigError, match="aeflow.plots.no_such_file has no file"):
+        code_files("aeflow.plots.no_such_file")

@@ -20,7 +20,7 @@ rule train_judge:
         mem_mb=4000,
     params:
         label=lambda w: config["datasets"][w.dataset]["generate"]["judge"],
-        kind=lambda w: grid.kind(w.dataset, config),
+        kind=lambda w: cells.kind(w.dataset, config),
         seed=lambda w: config["datasets"][w.dataset]["split_seed"],
     script:
         "../scripts/train_judge.py"
@@ -48,9 +48,9 @@ rule assess:
         mem_mb=4000,
     params:
         is_baseline=lambda w: w.model == config["baseline"],
-        tasks=lambda w: grid.tasks_of(w.dataset, w.view, config),
+        tasks=lambda w: cells.tasks_of(w.dataset, w.view, config),
         scores=config["scores"],
-        evaluations=lambda w: grid.evaluations(w.dataset, config),
-        min_genes=lambda w: grid.challenge_min_genes(w.dataset, config),
+        evaluations=lambda w: cells.evaluations(w.dataset, config),
+        min_genes=lambda w: cells.challenge_min_genes(w.dataset, config),
     script:
         "../scripts/assess.py"

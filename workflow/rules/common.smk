@@ -9,7 +9,7 @@ sys.path.insert(0, SRC)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
 from aeflow.dataset import dataset_files
-from aeflow.plan import cells as grid
+from aeflow.plan import cells
 from aeflow.plan.configuration import Steps
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import code_files, constant
@@ -23,8 +23,8 @@ checked = read_configuration(config)
 config.clear()
 config.update(checked)
 
-CELLS = grid.cells(config)
-COHORTS = {name: grid.matrices(name, config) for name in config["cohorts"]}
+CELLS = cells.cells(config)
+COHORTS = {name: cells.matrices(name, config) for name in config["cohorts"]}
 DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
 RUN = "results/runs/{dataset}/{view}/{model}/seed{seed}"
@@ -61,7 +61,7 @@ def raw_path(source, name):
     for cohort, matrices in COHORTS.items():
         if SOURCES[cohort] == source and name in matrices:
             owner, _, path = matrices[name].rpartition(":")  # a source may name a file of another one
-            folder = f"results/simulated/{cohort}" if grid.simulates(source) else f"resources/{owner or source}"
+            folder = f"results/simulated/{cohort}" if cells.simulates(source) else f"resources/{owner or source}"
             return f"{folder}/{path}"
     raise ValueError(f"no cohort of the configuration has a matrix {name!r} of source {source!r}")
 
@@ -69,7 +69,7 @@ def raw_path(source, name):
 def raw_input(wildcards):
     """What must exist before a raw matrix can be read: itself, or the folder of the whole simulation."""
     path = raw_path(wildcards.source, wildcards.name)
-    return "/".join(path.split("/")[:3]) if grid.simulates(wildcards.source) else path
+    return "/".join(path.split("/")[:3]) if cells.simulates(wildcards.source) else path
 
 
 def matrix_files(cohort):
@@ -124,8 +124,8 @@ def first_runs(file, dataset, view):
 
 def gallery_runs(file, wildcards):
     """Path of `file` in the run of every role of a gallery figure, in the order of the configuration."""
-    cells = grid.gallery_cells(wildcards.dataset, wildcards.figure, config)
-    return [f"{RUN}/{file}".format(**cell._asdict()) for cell in cells.values()]
+    by_role = cells.gallery_cells(wildcards.dataset, wildcards.figure, config)
+    return [f"{RUN}/{file}".format(**cell._asdict()) for cell in by_role.values()]
 
 
 def gallery_of(wildcards, key, absent=None):
@@ -135,7 +135,7 @@ def gallery_of(wildcards, key, absent=None):
 
 def generated(wildcards):
     """Folder with the draws of a run's model, where it is asked for some."""
-    asked = grid.draws(wildcards.dataset, wildcards.model, config)
+    asked = cells.draws(wildcards.dataset, wildcards.model, config)
     return f"{RUN}/tables" if asked else []
 
 
@@ -146,9 +146,9 @@ def companions(wildcards):
     if "judge" in dataset["generate"]:
         found["judge"] = "results/judges/{dataset}/judge.json"
         found["judge_weights"] = "results/judges/{dataset}/judge.safetensors"
-    if grid.challenged(wildcards.dataset, wildcards.view, config):
+    if cells.challenged(wildcards.dataset, wildcards.view, config):
         found["gene_sets"] = gene_set_file(dataset["challenge"]["gene_sets"])
-    if wildcards.model != config["baseline"] and grid.is_linear(wildcards.model, config):
+    if wildcards.model != config["baseline"] and cells.is_linear(wildcards.model, config):
         files = run_files(RUN.replace("{model}", config["baseline"]))
         found["baseline"] = files["model"]
         found["baseline_weights"] = files["weights"]
@@ -158,7 +158,7 @@ def companions(wildcards):
 def assess_code(wildcards):
     """Files that decide what an assessment finds."""
     scores = [f"aeflow.scoring.{name.rsplit('.', 1)[0]}" for name in config["scores"]["families"]]
-    entries = grid.evaluations(wildcards.dataset, config).values()
+    entries = cells.evaluations(wildcards.dataset, config).values()
     evaluations = [f"aeflow.evaluation.{entry['evaluation'].rsplit('.', 1)[0]}" for entry in entries]
     return code("aeflow.run", *scores, *evaluations)
 
@@ -169,7 +169,7 @@ def comparisons():
     for dataset in DATASETS:
         folder = f"results/comparison/{dataset}"
         wanted += [f"{folder}/leaderboard.csv", f"{folder}/leaderboard.png"]
-        if grid.kind(dataset, config) == "images":
+        if cells.kind(dataset, config) == "images":
             views = sorted({cell.view for cell in CELLS if cell.dataset == dataset})
             wanted += [f"{folder}/reconstructions_{view}.png" for view in views]
         else:

@@ -64,7 +64,7 @@ rule probe:
             "aeflow.dataset.transform",
             "aeflow.evaluation.probes.probe_dataset",
             "aeflow.plots.probe_figures",
-            *grid.correction_modules(w.dataset, config),
+            *cells.correction_modules(w.dataset, config),
         ),
     output:
         parquet="results/comparison/{dataset}/probes.parquet",

@@ -78,7 +78,7 @@ rule unify:
 rule preprocess:
     input:
         unpack(cohort_of),
-        code=lambda w: code("aeflow.dataset.preprocess", "aeflow.table", *grid.correction_modules(w.dataset, config)),
+        code=lambda w: code("aeflow.dataset.preprocess", "aeflow.table", *cells.correction_modules(w.dataset, config)),
     output:
         **dataset_files(DATASET),
     log:

@@ -5,7 +5,7 @@
 
 def beside_draws(wildcards):
     """Test rows that a run's draws are shown beside: expression needs them, images are shown alone."""
-    if grid.kind(wildcards.dataset, config) != "expression" or not generated(wildcards):
+    if cells.kind(wildcards.dataset, config) != "expression" or not generated(wildcards):
         return {}
     return {name: f"{DATASET}/{name}.parquet" for name in ("X_test", "var")}
 
@@ -32,7 +32,7 @@ rule draw_run:
         "logs/draw_run/{dataset}/{view}/{model}/seed{seed}.log",
     params:
         view=lambda w: config["views"][w.view],
-        tasks=lambda w: grid.tasks_of(w.dataset, w.view, config),
+        tasks=lambda w: cells.tasks_of(w.dataset, w.view, config),
     script:
         "../scripts/draw_run.py"
 

@@ -30,12 +30,12 @@ rule train:
     params:
         view=lambda w: config["views"][w.view],
         architecture=lambda w: config["models"][w.model]["architecture"],
-        hyperparameters=lambda w: grid.hyperparameters(w.model, config),
+        hyperparameters=lambda w: cells.hyperparameters(w.model, config),
         condition_on=lambda w: config["models"][w.model].get("condition_on", []),
         permute=lambda w: config["models"][w.model].get("permute", False),
         choose=lambda w: config["models"][w.model].get("choose", {}),
         min_genes=lambda w: config["gene_sets"].get(config["models"][w.model].get("gene_sets"), {}).get("min_genes"),
-        training=lambda w: grid.training_settings(w.dataset, w.model, config),
+        training=lambda w: cells.training_settings(w.dataset, w.model, config),
         checkpoint="results/checkpoints/{dataset}/{view}/{model}/seed{seed}",
     script:
         "../scripts/train.py"

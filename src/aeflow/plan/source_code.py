@@ -121,7 +121,13 @@ def _literal(module: str, node: ast.expr) -> Any:
 
 @cache
 def code_files(*modules: str) -> tuple[str, ...]:
-    """Return the files of `modules` and of every aeflow module they import, at any depth, sorted."""
+    """Return the files of `modules` and of every aeflow module they import, at any depth, sorted.
+
+    ConfigError if one of `modules` has no file: an edit of it would plan nothing.
+    """
+    absent = [module for module in modules if path_of(module) is None]
+    if absent:
+        raise ConfigError(f"{absent[0]} has no file in {PACKAGE}")
     todo, found = list(modules), {}
     while todo:
         module = todo.pop()
