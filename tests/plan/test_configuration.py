@@ -191,5 +191,5 @@ def test_class_info_reads_without_importing():
 
 def test_code_of_a_module_that_is_gone_is_an_error():
     """Breaks if a renamed module falls out of a rule's input without a word, so that its edits plan nothing."""
-    with pytest.raises(ConfigError, match="aeflow.plots.no_such_file has no file"):
+    with pytest.raises(ConfigError, match=r"aeflow\.plots\.no_such_file has no file"):
         code_files("aeflow.plots.no_such_file")
