@@ -9,13 +9,16 @@ Differs from the paper: Xavier weights; pretraining, layer by layer, only where 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
-from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.layers import Activation
+from aeflow.models.parts.losses import Reconstruction, check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.networks import Network
 
 
 class AE(AbstractAutoencoder, AbstractLayered):
@@ -32,11 +35,11 @@ class AE(AbstractAutoencoder, AbstractLayered):
         n_hidden: Sequence[int] = (256,),
         n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
-        network: str = "mlp",
-        activation: str = "relu",
+        network: Network = "mlp",
+        activation: Activation = "relu",
         activate_latent: bool = False,
-        output: str = "linear",
-        loss: str = "squared_error",
+        output: Literal["linear", "sigmoid"] = "linear",
+        loss: Reconstruction = "squared_error",
         bias: bool = True,
         dropout: float = 0.0,
     ):

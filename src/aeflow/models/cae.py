@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
-from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.layers import Activation
+from aeflow.models.parts.losses import Reconstruction, check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.networks import Network
 
 
 class CAE(AbstractAutoencoder, AbstractLayered):
@@ -28,9 +30,9 @@ class CAE(AbstractAutoencoder, AbstractLayered):
         *,
         n_hidden: Sequence[int] = (),
         n_latent: int = 32,
-        network: str = "mlp",
-        activation: str = "sigmoid",
-        loss: str = "squared_error",
+        network: Network = "mlp",
+        activation: Activation = "sigmoid",
+        loss: Reconstruction = "squared_error",
         contraction: float = 0.1,
     ):
         super().__init__()

@@ -26,8 +26,10 @@ from aeflow.models.base import (
     standard_normal,
 )
 from aeflow.models.parts import likelihoods, networks
-from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE, Activation
+from aeflow.models.parts.likelihoods import Likelihood
 from aeflow.models.parts.losses import check_unit_interval, gaussian_nll, kl_standard_normal
+from aeflow.models.parts.networks import Network
 
 
 class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
@@ -41,11 +43,11 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         n_hidden: Sequence[int] = (256,),
         n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
-        network: str = "mlp",
-        activation: str = "relu",
+        network: Network = "mlp",
+        activation: Activation = "relu",
         bias: bool = True,
         dropout: float = 0.0,
-        likelihood: str = "bernoulli",
+        likelihood: Likelihood = "bernoulli",
     ):
         super().__init__()
         check_choice("cvae", "likelihood", likelihood, likelihoods.LIKELIHOODS)

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
-from aeflow.models.parts.corruption import check_corruption, corrupt
-from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.corruption import Corruption, check_corruption, corrupt
+from aeflow.models.parts.layers import Activation
+from aeflow.models.parts.losses import Reconstruction, check_reconstruction, check_unit_interval, reconstruction
+from aeflow.models.parts.networks import Network
 
 
 class DAE(AbstractAutoencoder, AbstractLayered):
@@ -28,10 +30,10 @@ class DAE(AbstractAutoencoder, AbstractLayered):
         *,
         n_hidden: Sequence[int] = (256,),
         n_latent: int = 32,
-        network: str = "mlp",
-        activation: str = "relu",
-        loss: str = "squared_error",
-        corruption: str = "gaussian",
+        network: Network = "mlp",
+        activation: Activation = "relu",
+        loss: Reconstruction = "squared_error",
+        corruption: Corruption = "gaussian",
         noise: float = 0.3,
     ):
         super().__init__()

@@ -25,7 +25,8 @@ from aeflow.models.base import (
     standard_normal,
 )
 from aeflow.models.parts.corruption import check_corruption, corrupt
-from aeflow.models.parts.layers import new_activation
+from aeflow.models.parts.layers import Activation, new_activation
+from aeflow.models.parts.likelihoods import LIKELIHOODS, Likelihood
 from aeflow.models.parts.losses import bernoulli_nll, check_unit_interval, gaussian_nll
 
 
@@ -42,14 +43,14 @@ class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, Abstrac
         n_vars: int,
         *,
         n_latent: int = 500,
-        activation: str = "sigmoid",
-        likelihood: str = "bernoulli",
+        activation: Activation = "sigmoid",
+        likelihood: Likelihood = "bernoulli",
         noise: float = 0.3,
         walkback: float = 0.5,
         n_generate: int = 200,
     ):
         super().__init__()
-        check_choice("gdae", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_choice("gdae", "likelihood", likelihood, LIKELIHOODS)
         if not 0 <= walkback < 1:
             raise ValueError(f"gdae: walkback {walkback} is not a probability below 1: a chain would never end")
         self.n_latent, self.likelihood = n_latent, likelihood

@@ -28,7 +28,7 @@ from aeflow.models.base import (
     standard_normal,
 )
 from aeflow.models.parts import networks
-from aeflow.models.parts.layers import LOGVAR_RANGE
+from aeflow.models.parts.layers import LOGVAR_RANGE, Activation
 from aeflow.models.parts.losses import gaussian_nll, kl_standard_normal, squared_error
 
 START_LOGVAR = -4.0  # embeddings start nearly certain: noise in both factors of <h, g> would drive the two to zero
@@ -46,7 +46,7 @@ class SiVAE(
         n_hidden: Sequence[int] = (256,),
         n_latent: int = 32,
         n_profile: int = 128,
-        activation: str = "relu",
+        activation: Activation = "relu",
         linearity: float = 0.05,
     ):
         super().__init__()

@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
-from aeflow.models.parts.losses import check_reconstruction, check_unit_interval, kl_bernoulli, reconstruction
+from aeflow.models.parts.layers import Activation
+from aeflow.models.parts.losses import (
+    Reconstruction,
+    check_reconstruction,
+    check_unit_interval,
+    kl_bernoulli,
+    reconstruction,
+)
 
 MOMENTUM = 0.1  # of the running mean activation
 
@@ -31,8 +38,8 @@ class SparseAE(AbstractAutoencoder, AbstractLayered):
         *,
         n_hidden: Sequence[int] = (),
         n_latent: int = 128,
-        activation: str = "relu",
-        loss: str = "squared_error",
+        activation: Activation = "relu",
+        loss: Reconstruction = "squared_error",
         l1_latent: float = 0.0,
         l1_weights: float = 0.0,
         kl: float = 0.0,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,10 @@ from aeflow.models.base import (
     standard_normal,
 )
 from aeflow.models.parts import likelihoods, networks
-from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE, Activation
+from aeflow.models.parts.likelihoods import Likelihood
 from aeflow.models.parts.losses import check_unit_interval, gaussian_nll, kl_standard_normal_parts
+from aeflow.models.parts.networks import Network
 
 
 class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLayered, AbstractPosterior):
@@ -48,14 +51,14 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         n_hidden: Sequence[int] = (256,),
         n_hidden_decoder: Sequence[int] | None = None,
         n_latent: int = 32,
-        network: str = "mlp",
-        activation: str = "relu",
+        network: Network = "mlp",
+        activation: Activation = "relu",
         bias: bool = True,
         dropout: float = 0.0,
-        likelihood: str = "bernoulli",
+        likelihood: Likelihood = "bernoulli",
         variance: float | None = None,
-        objective: str = "elbo",
-        gradient: str = "standard",
+        objective: Literal["elbo", "iwae"] = "elbo",
+        gradient: Literal["standard", "dreg"] = "standard",
         n_draws: int = 1,
         free_bits: float = 0.0,
         binarise: bool = False,

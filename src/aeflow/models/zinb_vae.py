@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ from aeflow.models.base import (
 )
 from aeflow.models.parts import networks
 from aeflow.models.parts.counts import StandardisedLog, check_counts, count_mean, count_nll, draw_counts
-from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE
+from aeflow.models.parts.layers import LOG_2PI, LOGVAR_RANGE, Activation
 from aeflow.models.parts.library_size import LibrarySize
 from aeflow.models.parts.losses import gaussian_nll, kl_standard_normal
 
@@ -50,9 +51,9 @@ class ZINBVAE(
         n_covariates: int = 0,
         n_hidden: Sequence[int] = (128,),
         n_latent: int = 10,
-        activation: str = "relu",
-        likelihood: str = "zinb",
-        library: str = "observed",
+        activation: Activation = "relu",
+        likelihood: Literal["poisson", "nb", "zinb"] = "zinb",
+        library: Literal["observed", "latent"] = "observed",
         encode_covariates: bool = False,
         dropout: float = 0.0,
     ):

@@ -11,7 +11,7 @@ from aeflow.plan.cells import cells, hyperparameters, matrices
 from aeflow.plan.configuration import Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
-from aeflow.plan.source_code import class_info, constant, keywords_of, path_of
+from aeflow.plan.source_code import choices, class_info, constant, keywords_of, path_of
 
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
@@ -67,7 +67,7 @@ def check(config: Mapping[str, Any]) -> None:
 def _known(value: str, names: Iterable[str], key: str) -> None:
     names = list(names)
     if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
+        close = difflib.get_close_matches(str(value), names, 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
 
@@ -128,11 +128,11 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
     allowed = {key: kind for key, kind in info.keywords.items() if key not in ("mask", "n_covariates")}
     for key, value in hyperparameters(name, config).items():
         _known(key, [*allowed, *Model.model_fields], f"models.{name}, keyword of {entry['architecture']}")
-        _check_type(value, allowed[key], f"models.{name}.{key}")
+        _check_type(value, allowed[key], entry["architecture"], f"models.{name}.{key}")
     for key, values in entry.get("choose", {}).items():
         _known(key, allowed, f"models.{name}.choose, keyword of {entry['architecture']}")
         for value in values:
-            _check_type(value, allowed[key], f"models.{name}.choose.{key}")
+            _check_type(value, allowed[key], entry["architecture"], f"models.{name}.choose.{key}")
     conditions = entry.get("condition_on", [])
     if conditions and "n_covariates" not in info.keywords:
         raise ConfigError(f"models.{name}: {entry['architecture']} takes no key condition_on")
@@ -145,11 +145,15 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
         _known(entry["gene_sets"], config["gene_sets"], f"models.{name}.gene_sets")
 
 
-def _check_type(value: Any, annotation: str, key: str) -> None:
+def _check_type(value: Any, annotation: str, architecture: str, key: str) -> None:
     if annotation.endswith(" | None"):
         if value is None:
             return
         annotation = annotation.removesuffix(" | None")
+    known = choices(f"aeflow.models.{architecture.rsplit('.', 1)[0]}", annotation)
+    if known:
+        _known(value, known, key)
+        return
     items = value if annotation == "Sequence[int]" and isinstance(value, list) else [value]
     kinds = (int,) if annotation == "Sequence[int]" and isinstance(value, list) else PYTHON_TYPES.get(annotation, ())
     for item in items:

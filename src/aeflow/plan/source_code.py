@@ -120,6 +120,28 @@ def _literal(module: str, node: ast.expr) -> Any:
 
 
 @cache
+def choices(module: str, annotation: str) -> tuple[Any, ...]:
+    """Return the values of an annotation `Literal[...]`, or of the name of one, as `module` writes it.
+
+    () for an annotation of another kind. A name imported from another module of the package is looked up there.
+    """
+    node = ast.parse(annotation, mode="eval").body
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+        values = ast.literal_eval(node.slice)
+        return values if isinstance(values, tuple) else (values,)
+    if not isinstance(node, ast.Name):
+        return ()
+    for statement in _tree(path_of(module)).body:
+        if isinstance(statement, ast.Assign) and any(ast.unparse(target) == node.id for target in statement.targets):
+            return choices(module, ast.unparse(statement.value))
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("aeflow."):
+            for alias in statement.names:
+                if node.id == (alias.asname or alias.name):
+                    return choices(statement.module, alias.name)
+    return ()
+
+
+@cache
 def code_files(*modules: str) -> tuple[str, ...]:
     """Return the files of `modules` and of every aeflow module they import, at any depth, sorted.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
-CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper")
+Corruption = Literal["gaussian", "masking", "salt_and_pepper"]
+CORRUPTIONS = get_args(Corruption)
 
 
 def check_corruption(model: str, kind: str, noise: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ from torch import Tensor
 from aeflow.models.parts.layers import LOGVAR_RANGE
 from aeflow.models.parts.losses import bernoulli_nll, gaussian_nll
 
-LIKELIHOODS = ("bernoulli", "gaussian")
+Likelihood = Literal["bernoulli", "gaussian"]
+LIKELIHOODS = get_args(Likelihood)
 
 
 def nll(likelihood: str, x: Tensor, out: Tensor, logvar: Tensor | None) -> Tensor:

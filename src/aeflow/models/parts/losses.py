@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +11,8 @@ from torch.nn import functional as F
 from aeflow.errors import DataError
 from aeflow.models.parts.layers import LOG_2PI
 
-RECONSTRUCTIONS = ("squared_error", "cross_entropy")
+Reconstruction = Literal["squared_error", "cross_entropy"]
+RECONSTRUCTIONS = get_args(Reconstruction)
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:

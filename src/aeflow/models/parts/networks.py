@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from torch import nn
 
 from aeflow.models.parts.layers import new_activation
 
-NETWORKS = ("mlp", "conv")
+Network = Literal["mlp", "conv"]
+NETWORKS = get_args(Network)
 KERNEL, STRIDE, PADDING = 3, 2, 1  # of every convolution: halves the side
 
 
