@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from aeflow.errors import ConfigError
 from aeflow.plan import corrections
 from aeflow.plan.configuration import Model
 from aeflow.plan.source_code import class_info, constant, keywords_of
+from aeflow.training.settings import TrainingSettings
 
 
 class Cell(NamedTuple):
@@ -58,9 +60,12 @@ def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def training_settings(dataset: str, model: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training keys of a cell: the top-level ones, overridden by the dataset's, then by the model's."""
+    """Return the training keys of a cell: the top-level ones, overridden by the dataset's, then by the model's.
+
+    Every key is there, so that writing a default down plans nothing anew.
+    """
     levels = config["training"], config["datasets"][dataset]["training"], config["models"][model].get("training", {})
-    return {key: value for level in levels for key, value in level.items()}
+    return asdict(TrainingSettings(**{key: value for level in levels for key, value in level.items()}))
 
 
 def tasks_of(dataset: str, view: str, config: Mapping[str, Any]) -> dict[str, Any]:

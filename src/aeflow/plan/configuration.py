@@ -30,9 +30,10 @@ Columns = Annotated[list[str], Once]
 Filter = dict[str, Annotated[list[str | int | bool], Field(min_length=1)]]
 
 
-def key(default: Any, meaning: str, unit: str = "", **bounds: Any) -> Any:
-    """Return the field of a key; `...` as default makes it required."""
-    return Field(default, description=meaning, json_schema_extra={"unit": unit} if unit else None, **bounds)
+def key(default: Any, meaning: str, unit: str = "", *, ordered: bool = False, **bounds: Any) -> Any:
+    """Return the field of a key. A default of `...` makes it required; `ordered`: the order of its names counts."""
+    extra = ({"unit": unit} if unit else {}) | ({"ordered": True} if ordered else {})
+    return Field(default, description=meaning, json_schema_extra=extra or None, **bounds)
 
 
 class Block(BaseModel):
@@ -250,9 +251,12 @@ class GalleryBlock(Block):
     view: Name = key(..., "View whose runs are shown.")
     task: Name | None = key(None, "Task of the figures that compare normal rows with anomalies.")
     figures: dict[str, dict[Name, Name]] = key(
-        ..., "file.function below src/aeflow/plots/gallery -> role -> model; the file says which roles it takes.",
+        ...,
+        "file.function below src/aeflow/plots/gallery -> role -> model; the file says which roles it takes. They are "
+        "drawn in the order written.",
         min_length=1,
-    )  # fmt: skip
+        ordered=True,
+    )
 
 
 class Scores(Block):
@@ -333,21 +337,25 @@ class Configuration(Block):
 NULL_MEANS_SOMETHING = ("n_top_vars", "gate", "max_per_obs")
 
 
-def as_dict(block: Any) -> Any:
-    """Return a block as dictionaries, lists and values, in the order of the classes; keys without a value are left out.
+def as_dict(block: Any, *, ordered: bool = False) -> Any:
+    """Return a block as dictionaries, lists and values; keys without a value are left out.
 
-    A null that means something stays: `gate: null` asks for something else than no key gate.
+    Snakemake plans a job anew when the text of its params changes, so the same content always gives the same text:
+    keys come in the order of the classes, names of one's own and keyword arguments by the alphabet. `ordered` keeps the
+    order in which they were written. A null that means something stays: `gate: null` asks for something else than no
+    key gate.
     """
     if isinstance(block, BaseModel):
         found = {}
-        for name in type(block).model_fields:
+        for name, field in type(block).model_fields.items():
             value = getattr(block, name)
             written = name in block.model_fields_set or name == "n_top_vars"
             if value is not None or (name in NULL_MEANS_SOMETHING and written):
-                found[name] = as_dict(value)
-        return found | {name: as_dict(value) for name, value in (block.model_extra or {}).items()}
+                found[name] = as_dict(value, ordered=bool((field.json_schema_extra or {}).get("ordered")))
+        return found | as_dict(block.model_extra or {})
     if isinstance(block, dict):
-        return {name: as_dict(value) for name, value in block.items()}
+        names = block if ordered else sorted(block, key=str)
+        return {name: as_dict(block[name], ordered=ordered) for name in names}
     if isinstance(block, list):
-        return [as_dict(value) for value in block]
+        return [as_dict(value, ordered=ordered) for value in block]
     return block
