@@ -56,6 +56,14 @@ def test_shipped_configurations_are_valid(name):
             {"cohorts__simulated__options__gate": {"max_value": 9, "action": "clip", "max_per_sample": 3}},
             r"options.gate.max_per_sample: there is no such key",
         ),
+        ({"training__learning_rate": "1e-3"}, r"training.learning_rate: '1e-3' is text to YAML.* 1.0e-3"),
+        (
+            {"tasks__tumour__anomaly": {"condition": "tumour"}},
+            r"^tasks.tumour.anomaly.condition: input should be a valid list",
+        ),
+        ({"cohorts__mnist__options__n_trian": 3}, r"cohorts.mnist.options.n_trian: source mnist .*mean 'n_train'"),
+        ({"models__vae__likelihood": "bernouli"}, r"models.vae.likelihood: 'bernouli' .*did you mean 'bernoulli'"),
+        ({"models__ae__choose": {"network": ["mlp", "cov"]}}, r"models.ae.choose.network: 'cov' .*did you mean 'conv'"),
         ({"gpu": 2}, r"gpu: input should be less than or equal to 1; found 2"),
         ({"assess": {"gpu": 2}}, r"assess.gpu: input should be less than or equal to 1; found 2"),
         ({"experiments__images__seeds": [0, 0]}, r"experiments.images.seeds: 0 is named twice"),
@@ -72,6 +80,28 @@ def test_types_keys_and_choices(overlay, message):
     """Breaks if an unknown key, a wrong type or choice is accepted, or the message does not name the key."""
     with pytest.raises(ConfigError, match=message):
         check(load(**overlay))
+
+
+@pytest.mark.parametrize(
+    ("overlays", "keys"),
+    [
+        ({"trainning": {}, "gpu": 2, "datasets__mnist__scale": "x"}, ("trainning", "gpu", "datasets.mnist.scale")),
+        (
+            {"models__ae__activation": "rellu", "models__gsae__n_latents": 3, "datasets__mnist__labels": ["digits"]},
+            ("models.ae.activation", "models.gsae.n_latents", "datasets.mnist.labels"),
+        ),
+        (
+            {"datasets__mnist__cohort": "minst", "baseline": "pcaa", "experiments__images__views": ["digit33"]},
+            ("datasets.mnist.cohort", "baseline", "experiments.images.views"),
+        ),
+    ],
+)
+def test_all_faults_are_told_at_once(overlays, keys):
+    """Breaks if a user has to start once for every fault."""
+    with pytest.raises(ConfigError) as caught:
+        check(load(**overlays))
+    lines = str(caught.value).splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == sorted(keys)
 
 
 def test_several_faults_are_named_at_once():
@@ -108,7 +138,7 @@ def test_a_null_that_means_something_is_kept():
     [
         ({"models__ae__architecture": "autoencoder.AE"}, r"models.ae: .*no file models/autoencoder.py; known: ae, "),
         ({"models__ae__architecture": "ae.AutoEncoder"}, r"models.ae: .*has no class AutoEncoder; it has \['AE'\]"),
-        ({"models__ae__n_latents": 3}, r"models.ae, .*'n_latents' does not exist \(did you mean 'n_latent'\?\)"),
+        ({"models__ae__n_latents": 3}, r"models.ae.n_latents: ae.AE has no such keyword \(did you mean 'n_latent'\?\)"),
         ({"models__ae__n_latent": "three"}, r"models.ae.n_latent: 'three' is not of type int"),
         ({"models__ae__n_hidden": [16, "x"]}, r"models.ae.n_hidden: \[16, 'x'\] is not of type Sequence\[int\]"),
         ({"models__ae__dropout": True}, r"models.ae.dropout: True is not of type float"),

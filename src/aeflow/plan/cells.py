@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -47,6 +48,13 @@ def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
         return source.matrices(**options)
     except TypeError as error:  # an option the source does not know
         raise ConfigError(f"cohorts.{cohort}.options {entry['options']}: {error}") from error
+
+
+def options_of(source: str) -> list[str]:
+    """Return the options that a source takes; [] where it collects them and checks them itself."""
+    parameters = inspect.signature(importlib.import_module(f"aeflow.sources.{source}").matrices).parameters
+    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    return [] if open_ended else list(parameters)
 
 
 def simulates(source: str) -> bool:

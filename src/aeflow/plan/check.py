@@ -3,73 +3,132 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aeflow.errors import ConfigError
-from aeflow.plan.cells import cells, hyperparameters, matrices
+from aeflow.plan.cells import cells, hyperparameters, matrices, options_of, simulates
 from aeflow.plan.configuration import Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
-from aeflow.plan.source_code import choices, class_info, constant, keywords_of, path_of
+from aeflow.plan.source_code import PACKAGE, choices, class_info, constant, keywords_of, path_of
 
 PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise ConfigError, naming key and value, for anything a job would fail on later."""
-    _check_cohorts(config)
-    for name, dataset in config["datasets"].items():
-        _known(dataset["cohort"], config["cohorts"], f"datasets.{name}.cohort")
-        if "fit_on" in dataset:
-            _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
-            _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
-        _check_split(name, dataset, config)
-        if dataset["batch_columns"] != ["study"]:  # the default may name what a source lacks
-            for column in dataset["batch_columns"]:
-                _known(column, _columns(name, config), f"datasets.{name}.batch_columns")
-        for column in dataset["labels"]:
-            _known(column, _columns(name, config), f"datasets.{name}.labels")
-        if "challenge" in dataset:
-            _known(dataset["challenge"]["task"], config["tasks"], f"datasets.{name}.challenge.task")
-            _known(dataset["challenge"]["gene_sets"], config["gene_sets"], f"datasets.{name}.challenge.gene_sets")
-            if not dataset["log2p1"]:
-                raise ConfigError(f"datasets.{name}.challenge: dilution needs log2 values, but log2p1 is false")
-        if "judge" in dataset["generate"]:
-            _known(dataset["generate"]["judge"], _columns(name, config), f"datasets.{name}.generate.judge")
-        _check_correction(name, dataset, config)
-    for name in config["models"]:
-        _check_model(name, config)
-    for part, entries in (("experiments", config["experiments"]), ("tasks", config["tasks"])):
-        for name, entry in entries.items():
-            for key in ("datasets", "views", "models"):
-                for value in entry.get(key, ()):
-                    _known(value, config[key], f"{part}.{name}.{key}")
-            filters = {f"views.{view}": config["views"][view] for view in entry["views"]}
-            filters |= {f"tasks.{name}.{k}": entry[k] for k in ("normal", "anomaly") if isinstance(entry.get(k), dict)}
-            filters |= {f"tasks.{name}.control.{k}": v for k, v in entry.get("control", {}).items()}
-            for dataset in entry["datasets"]:
-                for where, columns in filters.items():
-                    _check_filter(columns, dataset, config, where)
-                for model in entry.get("models", ()):
-                    for column in config["models"][model].get("condition_on", ()):
-                        _known(
-                            column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}"
-                        )
-    for name, task in config["tasks"].items():
-        if task["choose_score"] and len(task["views"]) < 2:
-            raise ConfigError(f"tasks.{name}.choose_score: needs other views to choose by, found {task['views']}")
-    _check_evaluations(config)
-    _check_baseline(config)
-    check_gallery(config)
+    """Raise ConfigError, naming key and value, for anything a job would fail on later.
+
+    The faults of all entries are told at once, one of each entry; what depends on a faulty name is checked when that is
+    right.
+    """
+    _all(partial(_check_cohort, name, config) for name in config["cohorts"])
+    _all(
+        [
+            *(partial(_check_names_of_dataset, name, config) for name in config["datasets"]),
+            *(partial(_check_names, "experiments", name, config) for name in config["experiments"]),
+            *(partial(_check_names, "tasks", name, config) for name in config["tasks"]),
+            partial(_known, config["baseline"], config["models"], "baseline"),
+        ]
+    )
+    _all(
+        [
+            *(partial(_check_dataset, name, config) for name in config["datasets"]),
+            *(partial(_check_model, name, config) for name in config["models"]),
+            *(partial(_check_columns, "experiments", name, config) for name in config["experiments"]),
+            *(partial(_check_columns, "tasks", name, config) for name in config["tasks"]),
+            *(partial(_check_choice_of_score, name, config) for name in config["tasks"]),
+            partial(_check_evaluations, config),
+            partial(_check_baseline, config),
+            partial(check_gallery, config),
+        ]
+    )
 
 
-def _known(value: str, names: Iterable[str], key: str) -> None:
+def _all(checks: Iterable[Callable[[], None]]) -> None:
+    """Run every check; raise one ConfigError with a line for each that fails."""
+    faults = []
+    for one in checks:
+        try:
+            one()
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(dict.fromkeys(faults)))
+
+
+def _check_names_of_dataset(name: str, config: Mapping[str, Any]) -> None:
+    dataset = config["datasets"][name]
+    _known(dataset["cohort"], config["cohorts"], f"datasets.{name}.cohort")
+    if "fit_on" in dataset:
+        _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
+    if "challenge" in dataset:
+        _known(dataset["challenge"]["task"], config["tasks"], f"datasets.{name}.challenge.task")
+        _known(dataset["challenge"]["gene_sets"], config["gene_sets"], f"datasets.{name}.challenge.gene_sets")
+
+
+def _check_names(part: str, name: str, config: Mapping[str, Any]) -> None:
+    for key in ("datasets", "views", "models"):
+        for value in config[part][name].get(key, ()):
+            _known(value, config[key], f"{part}.{name}.{key}")
+
+
+def _check_dataset(name: str, config: Mapping[str, Any]) -> None:
+    dataset = config["datasets"][name]
+    columns = _columns(name, config)
+    if "fit_on" in dataset:
+        _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
+    _check_split(name, dataset, config)
+    if dataset["batch_columns"] != ["study"]:  # the default may name what a source lacks
+        for column in dataset["batch_columns"]:
+            _known(column, columns, f"datasets.{name}.batch_columns")
+    for column in dataset["labels"]:
+        _known(column, columns, f"datasets.{name}.labels")
+    if "challenge" in dataset and not dataset["log2p1"]:
+        raise ConfigError(f"datasets.{name}.challenge: dilution needs log2 values, but log2p1 is false")
+    if "judge" in dataset["generate"]:
+        _known(dataset["generate"]["judge"], columns, f"datasets.{name}.generate.judge")
+    _check_correction(name, dataset, config)
+
+
+def _check_columns(part: str, name: str, config: Mapping[str, Any]) -> None:
+    """Check the columns of filters and covariates on every dataset of an experiment or task."""
+    entry = config[part][name]
+    filters = {f"views.{view}": config["views"][view] for view in entry["views"]}
+    filters |= {f"tasks.{name}.{k}": entry[k] for k in ("normal", "anomaly") if isinstance(entry.get(k), dict)}
+    filters |= {f"tasks.{name}.control.{k}": v for k, v in entry.get("control", {}).items()}
+    for dataset in entry["datasets"]:
+        for where, columns in filters.items():
+            _check_filter(columns, dataset, config, where)
+        for model in entry.get("models", ()):
+            for column in config["models"][model].get("condition_on", ()):
+                _known(column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}")
+
+
+def _check_choice_of_score(name: str, config: Mapping[str, Any]) -> None:
+    task = config["tasks"][name]
+    if task["choose_score"] and len(task["views"]) < 2:
+        raise ConfigError(f"tasks.{name}.choose_score: needs other views to choose by, found {task['views']}")
+
+
+def _known(value: Any, names: Iterable[str], key: str) -> None:
     names = list(names)
     if value not in names:
-        close = difflib.get_close_matches(str(value), names, 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
+        raise ConfigError(f"{key}: {value!r} does not exist{_hint(value, names)}; there are {', '.join(names)}")
+
+
+def _known_key(name: str, names: Iterable[str], where: str, of: str) -> None:
+    """Raise ConfigError if `of` takes no key `name` at the block `where`."""
+    names = list(names)
+    if name not in names:
+        takes = ", ".join(names) or "no keys"
+        raise ConfigError(f"{where}.{name}: {of} has no such keyword{_hint(name, names)}; it takes {takes}")
+
+
+def _hint(value: Any, names: list[str]) -> str:
+    close = difflib.get_close_matches(str(value), names, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _columns(dataset: str, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,15 +141,22 @@ def _check_filter(where: Mapping[str, Any], dataset: str, config: Mapping[str, A
         _known(column, _columns(dataset, config), f"{key}, on dataset {dataset!r}: column")
 
 
-def _check_cohorts(config: Mapping[str, Any]) -> None:
-    for name, entry in config["cohorts"].items():
-        if path_of(f"aeflow.sources.{entry['source']}") is None:
-            raise ConfigError(f"cohorts.{name}.source: {entry['source']!r} has no file src/aeflow/sources/")
-        if "gene_sets" in entry:
-            _known(entry["gene_sets"], config["gene_sets"], f"cohorts.{name}.gene_sets")
-        elif constant(f"aeflow.sources.{entry['source']}", "SIMULATES"):
-            raise ConfigError(f"cohorts.{name}: a simulated cohort needs the key gene_sets")
-        matrices(name, config)
+def _check_cohort(name: str, config: Mapping[str, Any]) -> None:
+    entry = config["cohorts"][name]
+    if path_of(f"aeflow.sources.{entry['source']}") is None:
+        known = sorted(path.stem for path in (PACKAGE / "sources").glob("[a-z]*.py"))
+        raise ConfigError(
+            f"cohorts.{name}.source: {entry['source']!r} has no file src/aeflow/sources/{entry['source']}.py"
+            f"{_hint(entry['source'], known)}; there are {', '.join(known)}"
+        )
+    if "gene_sets" in entry:
+        _known(entry["gene_sets"], config["gene_sets"], f"cohorts.{name}.gene_sets")
+    elif simulates(entry["source"]):
+        raise ConfigError(f"cohorts.{name}: a simulated cohort needs the key gene_sets")
+    keywords = options_of(entry["source"])
+    for option in entry["options"] if keywords else ():
+        _known_key(option, keywords, f"cohorts.{name}.options", f"source {entry['source']}")
+    matrices(name, config)
 
 
 def _check_split(name: str, dataset: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -127,10 +193,10 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
         raise ConfigError(f"models.{name}: {error}") from None
     allowed = {key: kind for key, kind in info.keywords.items() if key not in ("mask", "n_covariates")}
     for key, value in hyperparameters(name, config).items():
-        _known(key, [*allowed, *Model.model_fields], f"models.{name}, keyword of {entry['architecture']}")
+        _known_key(key, [*allowed, *Model.model_fields], f"models.{name}", entry["architecture"])
         _check_type(value, allowed[key], entry["architecture"], f"models.{name}.{key}")
     for key, values in entry.get("choose", {}).items():
-        _known(key, allowed, f"models.{name}.choose, keyword of {entry['architecture']}")
+        _known_key(key, allowed, f"models.{name}.choose", entry["architecture"])
         for value in values:
             _check_type(value, allowed[key], entry["architecture"], f"models.{name}.choose.{key}")
     conditions = entry.get("condition_on", [])
@@ -163,7 +229,6 @@ def _check_type(value: Any, annotation: str, architecture: str, key: str) -> Non
 
 def _check_baseline(config: Mapping[str, Any]) -> None:
     baseline = config["baseline"]
-    _known(baseline, config["models"], "baseline")
     planned = cells(config)
     with_baseline = {(c.dataset, c.view, c.seed) for c in planned if c.model == baseline}
     for cell in planned:
@@ -179,7 +244,7 @@ def _check_evaluations(config: Mapping[str, Any]) -> None:
         known = _keywords(f"aeflow.evaluation.{entry['evaluation']}", f"evaluations.{name}.evaluation")
         for option in entry:
             if option != "evaluation":
-                _known(option, known, f"evaluations.{name}, keyword of {entry['evaluation']}")
+                _known_key(option, known, f"evaluations.{name}", entry["evaluation"])
     for plugin in config["scores"]["families"]:
         _keywords(f"aeflow.scoring.{plugin}", "scores.families")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
@@ -40,12 +41,14 @@ def hint(value: Any, known: Sequence[str]) -> str:
 
 
 def _messages(error: ValidationError) -> list[str]:
-    """Return one line per key that is wrong; of a key that may be of several types the first complaint."""
+    """Return one line per key that is wrong; where several types may stand, the complaint that fits."""
+    faults = [(_place(fault["loc"]), fault) for fault in error.errors()]
     lines: dict[str, str] = {}
-    for fault in error.errors():
-        place = _place(fault["loc"])
-        path = ".".join(map(str, place)) or "the configuration"
-        lines.setdefault(path, f"{path}: {_reason(fault, place)}")
+    for place, fault in faults:
+        deeper = any(len(other) > len(place) and other[: len(place)] == place for other, _ in faults)
+        if not (deeper and fault["type"] == "literal_error"):  # a mapping with a fault of its own was meant
+            path = ".".join(map(str, place)) or "the configuration"
+            lines.setdefault(path, f"{path}: {_reason(fault, place)}")
     return list(lines.values())
 
 
@@ -69,8 +72,17 @@ def _reason(fault: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
     if kind == "literal_error":
         known = [part.strip(" '") for part in fault["ctx"]["expected"].replace(" or ", ",").split(",")]
         return f"{value!r} is none of {', '.join(known)}{hint(value, known)}"
+    if kind == "float_type" and _is_number(value):
+        return f"{value!r} is text to YAML; write it with a point, such as 1.0e-3"
     text = fault["msg"][0].lower() + fault["msg"][1:]
     return f"{text.removeprefix('value error, ')}; found {value!r}"
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _keys_at(place: tuple[str | int, ...]) -> list[str]:
