@@ -139,6 +139,13 @@ def generated(wildcards):
     return f"{RUN}/tables" if asked else []
 
 
+def beside_draws(wildcards):
+    """Test rows that a run's draws are shown beside: expression needs them, images are shown alone."""
+    if cells.kind(wildcards.dataset, config) != "expression" or not generated(wildcards):
+        return {}
+    return {name: f"{DATASET}/{name}.parquet" for name in ("X_test", "var")}
+
+
 def companions(wildcards):
     """What the evaluations of a run read beside the run and its dataset."""
     dataset = config["datasets"][wildcards.dataset]

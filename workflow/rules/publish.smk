@@ -3,13 +3,6 @@
 # Out: figures beside them, results/mlflow (a view of the files); `snakemake --report` makes results/report.html
 
 
-def beside_draws(wildcards):
-    """Test rows that a run's draws are shown beside: expression needs them, images are shown alone."""
-    if cells.kind(wildcards.dataset, config) != "expression" or not generated(wildcards):
-        return {}
-    return {name: f"{DATASET}/{name}.parquet" for name in ("X_test", "var")}
-
-
 rule draw_run:
     input:
         unpack(beside_draws),
