@@ -206,7 +206,8 @@ class LogHandler(LogHandlerBase):
 
     def _draw(self, now: float) -> None:
         if self.footer is not None and self.progress is not None and not self.ended.is_set():
-            width, height = self.footer.width(), self.footer.height()
+            width = self.footer.width()
+            height = self.footer.height()
             self.footer.draw(self._footer_lines(self.progress, now, width - 1, height // 2))
 
     def _footer_lines(self, progress: Progress, now: float, width: int, n_rows: int) -> Sequence[str]:

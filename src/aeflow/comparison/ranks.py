@@ -90,7 +90,8 @@ def rank_summary(
     ranks = whole.rank(axis=1, ascending=not higher_is_better)
     best = whole.max(axis=1) if higher_is_better else whole.min(axis=1)
     statistic, p = friedman(ranks.to_numpy())
-    cd, mean_rank = critical_difference(k, n, alpha), ranks.mean()
+    cd = critical_difference(k, n, alpha)
+    mean_rank = ranks.mean()
     frame = pd.DataFrame(
         {
             "model": whole.columns,

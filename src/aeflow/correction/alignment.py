@@ -125,7 +125,8 @@ def fewer(n_components: int, most: int, who: str) -> int:
 
 def cross_fitted_energy(Z: np.ndarray, batch: np.ndarray, batches: list[str], k: int) -> np.ndarray:
     """Return (n_batch,) root median squared residual norm of rows outside components fitted without them."""
-    fold, energy = np.empty(len(Z), dtype=int), np.empty(len(Z))
+    fold = np.empty(len(Z), dtype=int)
+    energy = np.empty(len(Z))
     for b in batches:
         fold[batch == b] = np.arange((batch == b).sum()) % N_FOLDS
     for i in range(N_FOLDS):

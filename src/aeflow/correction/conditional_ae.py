@@ -129,7 +129,8 @@ def _train(Z: np.ndarray, label: np.ndarray, k: int, settings: tuple) -> dict[st
     T = (Z - offset) @ V
     spread = np.full(k, max(float(T.std()), 1e-6))  # one number: a leading component stays the leading one
     n_batches = int(label.max()) + 1
-    t, one_hot = torch.tensor(T / spread), torch.eye(n_batches, dtype=torch.float64)[torch.tensor(label)]
+    t = torch.tensor(T / spread)
+    one_hot = torch.eye(n_batches, dtype=torch.float64)[torch.tensor(label)]
     weight = torch.tensor(1.0 / (np.bincount(label)[label] * n_batches))
     generator = torch.Generator().manual_seed(seed)
     shapes = {

@@ -65,7 +65,8 @@ class PerTissue(Correction):
 
     def _apply(self, X, batch, tissue):
         tissue = need_tissue(tissue, self.name)
-        names, method = decode_labels(self.arrays["tissues"]), decode_labels(self.arrays["method"])[0]
+        names = decode_labels(self.arrays["tissues"])
+        method = decode_labels(self.arrays["method"])[0]
         kept = dict(line.split("\t") for line in decode_labels(self.arrays["kept"]))
         for name in sorted(set(tissue)):
             rows = tissue == name

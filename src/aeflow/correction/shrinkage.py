@@ -21,7 +21,8 @@ def posterior(Z, masks, ref, mean_only, nonparametric):
     if ref is not None:
         design[:, ref] = 1.0
     gamma_hat = np.linalg.solve(design.T @ design, design.T @ Z)
-    gamma, delta = np.zeros_like(gamma_hat), np.ones_like(gamma_hat)
+    gamma = np.zeros_like(gamma_hat)
+    delta = np.ones_like(gamma_hat)
     for i, rows in enumerate(masks):
         if i == ref:
             continue
@@ -42,8 +43,11 @@ def _mean(g_hat, g_bar, n, d, t2):
 
 def _parametric(z, g_hat, d_hat):
     """Solve for the posterior means by iteration (Johnson et al. 2007, section 3.1)."""
-    n, g_bar, t2 = len(z), g_hat.mean(), g_hat.var(ddof=1)
-    m, s2 = d_hat.mean(), d_hat.var(ddof=1)
+    n = len(z)
+    g_bar = g_hat.mean()
+    t2 = g_hat.var(ddof=1)
+    m = d_hat.mean()
+    s2 = d_hat.var(ddof=1)
     a, b = (2 * s2 + m**2) / s2, (m * s2 + m**3) / s2
     centre = z.mean(0)
     within = ((z - centre) ** 2).sum(0)
@@ -59,9 +63,11 @@ def _parametric(z, g_hat, d_hat):
 
 def _nonparametric(z, g_hat, d_hat):
     """Return means of (gamma, delta) of the other genes, weighted by the likelihood of this gene's rows."""
-    n, centre = len(z), z.mean(0)
+    n = len(z)
+    centre = z.mean(0)
     within = ((z - centre) ** 2).sum(0)
-    gamma, delta = np.empty_like(g_hat), np.empty_like(d_hat)
+    gamma = np.empty_like(g_hat)
+    delta = np.empty_like(d_hat)
     for start in range(0, len(g_hat), CHUNK):
         genes = np.arange(start, min(start + CHUNK, len(g_hat)))
         sum2 = within[genes, None] + n * (centre[genes, None] - g_hat) ** 2  # (chunk, genes)

@@ -109,7 +109,9 @@ def sinkhorn(A: np.ndarray, B: np.ndarray, eps: float) -> np.ndarray:
     DataError : it does not converge.
     """
     K = -_cost(A, B) / eps
-    g, log_a, log_b = np.zeros(len(B)), -np.log(len(A)), -np.log(len(B))
+    g = np.zeros(len(B))
+    log_a = -np.log(len(A))
+    log_b = -np.log(len(B))
     for _ in range(MAX_ITERATIONS):
         f = -logsumexp(K + g + log_b, axis=1)
         before, g = g, -logsumexp(K + f[:, None] + log_a, axis=0)
@@ -124,7 +126,8 @@ def self_sinkhorn(A: np.ndarray, eps: float) -> np.ndarray:
     Feydy et al. (2019), section 3: f = g by symmetry, f <- (f + softmin(f)) / 2. DataError: it does not converge.
     """
     K = -_cost(A, A) / eps
-    g, log_a = np.zeros(len(A)), -np.log(len(A))
+    g = np.zeros(len(A))
+    log_a = -np.log(len(A))
     for _ in range(MAX_ITERATIONS):
         before, g = g, (g - logsumexp(K + g + log_a, axis=1)) / 2
         if np.abs(g - before).max() < TOLERANCE:

@@ -112,7 +112,8 @@ def _places(entry: Source, path: str, mirrors: list[str] | None, mirror_folder: 
 
 def _root(destination: Path, key: str) -> Path:
     """Return the folder that `destination` is `key` below (``resources``), else the folder it is in."""
-    destination, parts = destination.absolute(), PurePosixPath(key).parts
+    destination = destination.absolute()
+    parts = PurePosixPath(key).parts
     if destination.parts[-len(parts) :] == parts:
         return destination.parents[len(parts) - 1]
     return destination.parent

@@ -168,7 +168,8 @@ def describe(X: np.ndarray, obs: pd.DataFrame) -> dict[str, Any]:
     Depth is the sum over the variables kept, in units of X.
     """
     depth = X.sum(1, dtype=np.float64)
-    zeros, largest = (X == 0).mean(1), X.max(1)
+    zeros = (X == 0).mean(1)
+    largest = X.max(1)
     studies = {}
     for study in sorted(obs["study"].unique()):
         rows = (obs["study"] == study).to_numpy()

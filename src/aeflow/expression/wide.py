@@ -169,7 +169,9 @@ def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np
 
 def _by_cell(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
     """Yield rows whose numbers were parsed as one long column, which costs nothing per column of the matrix."""
-    n_text, n_samples, line = len(header.text), len(header.samples), 0
+    n_text = len(header.text)
+    n_samples = len(header.samples)
+    line = 0
     group = _group_rows(header)
     values, labels = np.empty((n_samples, group), dtype=np.float32), []
     for lines in text.line_blocks(path):
@@ -188,7 +190,8 @@ def _by_cell(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.n
         block = numbers["value"].to_numpy().reshape(len(rows), n_samples)  # ValueError where a cell is empty
         done = 0
         while done < len(rows):
-            start, n = len(labels), min(group - len(labels), len(rows) - done)
+            start = len(labels)
+            n = min(group - len(labels), len(rows) - done)
             values[:, start : start + n] = block[done : done + n].T
             labels += [[cell.decode("utf-8") for cell in row[:n_text]] for row in rows[done : done + n]]
             done += n

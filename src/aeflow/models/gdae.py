@@ -106,7 +106,8 @@ class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, Abstrac
             draws = torch.rand(len(rows), generator=batch.generator, device=target.device)
             on = (draws < self.walkback).nonzero()[:, 0]
             state = self.draw(out.detach().index_select(0, on), batch.generator)
-            rows, target = rows.index_select(0, on), target.index_select(0, on)
+            rows = rows.index_select(0, on)
+            target = target.index_select(0, on)
         return Losses((1 - self.walkback) * total, torch.zeros_like(total))
 
     def step(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,8 @@ class SiVAE(
         self.variable_decoder = networks.decoder(n_latent, back, back[-1], **shared) if back else nn.Sequential()
         for encoder in (self.encoder, self.variable_encoder):
             nn.init.constant_(encoder[-1][-1].bias[n_latent:], START_LOGVAR)
-        self.bias, self.linear_bias = nn.Parameter(torch.zeros(n_vars)), nn.Parameter(torch.zeros(n_vars))
+        self.bias = nn.Parameter(torch.zeros(n_vars))
+        self.linear_bias = nn.Parameter(torch.zeros(n_vars))
         self.logvar = nn.Parameter(torch.zeros(n_vars))
         self.register_buffer("profile", torch.zeros(n_vars, n_profile))
         self.register_buffer("n_obs", torch.ones(()))

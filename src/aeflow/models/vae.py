@@ -109,7 +109,8 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         mu, logvar = qz
         z = mu + (0.5 * logvar).exp() * standard_normal((n_draws, *mu.shape), mu, generator)
         if stop:
-            mu, logvar = mu.detach(), logvar.detach()
+            mu = mu.detach()
+            logvar = logvar.detach()
         log_pz = -0.5 * (LOG_2PI + z.square()).sum(-1)
         return log_pz - self.nll(x, z) + gaussian_nll(z, mu, logvar), z
 

@@ -64,12 +64,14 @@ class ZINBVAE(
         n_in = n_vars + n_covariates * encode_covariates
         shared = {"network": "mlp", "activation": activation, "dropout": dropout}
         blocks, width = networks.trunk(n_in, n_hidden, **shared)
-        self.trunk, self.posterior = nn.Sequential(*blocks), networks.head(width, 2 * n_latent, None)
+        self.trunk = nn.Sequential(*blocks)
+        self.posterior = networks.head(width, 2 * n_latent, None)
         latent = library == "latent"
         size = [*networks.trunk(n_in, n_hidden, **shared)[0], networks.head(width, 2, None)] if latent else []
         self.library = LibrarySize(nn.Sequential(*size) if size else None)
         blocks, width = networks.trunk(n_latent + n_covariates, list(reversed(n_hidden)), **shared)
-        self.decoder, self.share = nn.Sequential(*blocks), networks.head(width, n_vars, None)
+        self.decoder = nn.Sequential(*blocks)
+        self.share = networks.head(width, n_vars, None)
         self.zero = networks.head(width, n_vars, None) if likelihood == "zinb" else None
         self.log_theta = None if likelihood == "poisson" else nn.Parameter(torch.zeros(n_vars))
         self.register_buffer("reference", torch.zeros(n_covariates))  # the batch corrected expression is decoded to

@@ -31,7 +31,8 @@ def expression_draws(
 def _against(ax, name: str, real: np.ndarray, generated: np.ndarray, unit: str) -> None:
     r = np.corrcoef(real, generated)[0, 1] if real.std() and generated.std() else np.nan
     ax.scatter(real, generated, s=4, alpha=0.35, color=PALETTE[0], linewidths=0, rasterized=True)
-    low, high = min(real.min(), generated.min()), max(real.max(), generated.max())
+    low = min(real.min(), generated.min())
+    high = max(real.max(), generated.max())
     ax.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle=":")
     text = f"r = {r:.3f}" if np.isfinite(r) else "r undefined"
     ax.set(xlabel=f"held-out [{unit}]", ylabel=f"generated [{unit}]", title=f"{name} of each gene, {text}")

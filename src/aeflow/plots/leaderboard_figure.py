@@ -82,7 +82,8 @@ def _panel(ax, rows: pd.DataFrame, models: list[str], baseline: str) -> None:
         style = {"color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6, "capsize": 2}
         ax.errorbar(row["mean"], y, xerr=sd, fmt="o", **style)
     for model in set(models) - set(rows.index):  # such as the density of a model that has none, or not trained here
-        y, where = models.index(model), ax.get_yaxis_transform()
+        y = models.index(model)
+        where = ax.get_yaxis_transform()
         white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         ax.text(0.01, y, "no value", transform=where, va="center", color=GREY, bbox=white)
     if baseline in rows.index:

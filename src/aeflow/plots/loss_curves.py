@@ -59,7 +59,8 @@ def _panel(ax, history: pd.DataFrame, part: str, best_epoch: int) -> None:
             ax.plot(history["epoch"], values, style, color=colour, marker=marker, label=_NAMES[split])
     kept = "closed form: no epochs" if best_epoch == 0 else f"epoch kept: {best_epoch}"
     ax.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", label=kept)
-    low, high = min(v.min() for v in drawn), max(v.max() for v in drawn)
+    low = min(v.min() for v in drawn)
+    high = max(v.max() for v in drawn)
     if low > 0 and high / low > LOG_RANGE:
         ax.set_yscale("log")
     if len(history) == 1:

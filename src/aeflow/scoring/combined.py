@@ -66,7 +66,8 @@ def combined_scores(scores: Mapping[str, np.ndarray], calibration: Mapping[str, 
             if least <= 0:
                 continue
             values, expected = (np.log(np.maximum(v, least)) for v in (values, expected))
-        mean, sd = expected.mean(), expected.std()
+        mean = expected.mean()
+        sd = expected.std()
         if sd > ROUNDING * abs(mean):
             parts.append((values - mean) / sd)
     return {"combined/max": np.max(parts, axis=0), "combined/mean": np.mean(parts, axis=0)} if parts else {}

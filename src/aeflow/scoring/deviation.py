@@ -109,7 +109,8 @@ def whitening(centred: Tensor) -> Tensor:
     k = max(1, min(n // ROWS_PER_DIRECTION, width))
     by_vars = width <= n  # the smaller of the two Gram matrices has the same singular values
     values, vectors = torch.linalg.eigh(centred.T @ centred if by_vars else centred @ centred.T)
-    values, vectors = values.flip(0)[:k].clamp(min=0), vectors.flip(1)[:, :k]
+    values = values.flip(0)[:k].clamp(min=0)
+    vectors = vectors.flip(1)[:, :k]
     real = values > 1e-12 * values[0]  # a direction in which no training row differs has no scale
     values, vectors = values[real], vectors[:, real]
     return vectors / values.sqrt() if by_vars else centred.T @ vectors / values

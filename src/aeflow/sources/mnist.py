@@ -121,7 +121,8 @@ def unify(files: Mapping[str, Path], n_train: int | None = None, n_test: int | N
     images, sheets = [], []
     for split, limit in (("train", n_train), ("test", n_test)):
         image_path, label_path = (files[f"{FILES[split]}-{c}"] for c in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-        pixels, digits = pq.read_table(image_path), pq.read_table(label_path)
+        pixels = pq.read_table(image_path)
+        digits = pq.read_table(label_path)
         if digits.column_names != ["digit"]:
             raise DataError(f"{label_path}: labels expected, found columns {digits.column_names[:3]} ...")
         if pixels.num_rows != digits.num_rows:

@@ -220,7 +220,8 @@ def _variables(
     import numpy as np
     import pandas as pd
 
-    entrez, origin = np.zeros(len(common), dtype=np.int64), next(iter(matrices))
+    entrez = np.zeros(len(common), dtype=np.int64)
+    origin = next(iter(matrices))
     for name, matrix in matrices.items():
         found = matrix.text().column("entrez_id").to_numpy()[pd.Index(genes[name]).get_indexer(common)]
         clash = (found != entrez) & (found != 0) & (entrez != 0)

@@ -64,8 +64,10 @@ def inject_outliers(
         raise DataError(f"x: {len(genes)} of {x.shape[1]} variables vary among training rows, {len(x)} rows")
     rng = np.random.default_rng(seed)
     places = rng.choice(n, min(max(1, round(frequency * n)), n - 1), replace=False)
-    i, j = places // len(genes), genes[places % len(genes)]
-    out, injected = x.copy(), np.zeros(x.shape, dtype=bool)
+    i = places // len(genes)
+    j = genes[places % len(genes)]
+    out = x.copy()
+    injected = np.zeros(x.shape, dtype=bool)
     out[i, j] = centre[j] + rng.choice([-1, 1], len(places)) * magnitude * sd[j]
     injected[i, j] = True
     return out, injected

@@ -38,7 +38,8 @@ class Curve:
         tp = np.cumsum(weights * self.label, axis=1)[:, self.ends]
         fp = np.cumsum(weights * ~self.label, axis=1)[:, self.ends]
         n_tp, n_fp = tp[:, -1:], fp[:, -1:]
-        step_tp, step_fp = np.diff(tp, axis=1, prepend=0), np.diff(fp, axis=1, prepend=0)
+        step_tp = np.diff(tp, axis=1, prepend=0)
+        step_fp = np.diff(fp, axis=1, prepend=0)
         auroc = (step_fp * (tp - step_tp / 2)).sum(1) / (n_tp * n_fp)[:, 0]  # a tie counts half
         # a step without weight has no precision, and adds nothing
         precision = np.divide(tp, tp + fp, out=np.zeros_like(tp), where=tp + fp > 0)

@@ -104,7 +104,8 @@ def augmentation(
             "control": (x_train[others], y_train[others]),
         }
         for name, (x, y) in added.items():
-            x, y = np.concatenate([x_train[few], x]), np.concatenate([y_train[few], y])
+            x = np.concatenate([x_train[few], x])
+            y = np.concatenate([y_train[few], y])
             found[name].append(head_accuracy(x, y, x_test, y_test, head=head, seed=seed)["accuracy"])
     out = {"n_real": n_real, "n_added": n_added, "n_control": n_control, "n_repeats": n_repeats}
     for name, values in found.items():

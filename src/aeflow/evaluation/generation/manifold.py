@@ -62,7 +62,8 @@ def manifold_metrics(
     real_p, real_c = _radii(real, ks) + tie
     generated_p = _radii(generated, ks)[0] + tie
     precise, n_balls = np.zeros(len(generated), dtype=bool), 0
-    recalled, covered = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
+    recalled = np.zeros(len(real), dtype=bool)
+    covered = np.zeros(len(real), dtype=bool)
     for part, d in squared_distances(generated, real):
         precise[part] = (d <= real_p).any(1)
         recalled |= (d <= generated_p[part, None]).any(0)
@@ -79,8 +80,10 @@ def manifold_metrics(
 
 def nearest_distance(x: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return the Euclidean distance (n_obs,) of each row of x to its nearest row of `reference`; exact for copies."""
-    x, reference = matrix(x, "x"), matrix(reference, "reference")
-    centre, nearest = reference.mean(0), np.empty(len(x), dtype=np.intp)
+    x = matrix(x, "x")
+    reference = matrix(reference, "reference")
+    centre = reference.mean(0)
+    nearest = np.empty(len(x), dtype=np.intp)
     for part, d in squared_distances(x - centre, reference - centre):
         nearest[part] = d.argmin(1)
     return np.concatenate(
@@ -106,7 +109,8 @@ def memorisation(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray)
     train = matrix(train, "train")
     held_out = matrix(held_out, "held_out", n_vars=train.shape[1])
     generated = matrix(generated, "generated", n_vars=train.shape[1])
-    of_held_out, of_generated = nearest_distance(held_out, train), nearest_distance(generated, train)
+    of_held_out = nearest_distance(held_out, train)
+    of_generated = nearest_distance(generated, train)
     if np.median(of_held_out) == 0:
         raise DataError(f"held_out: {(of_held_out == 0).sum()} of {len(held_out)} rows are training rows")
     limit = np.quantile(of_held_out, COPY_QUANTILE)

@@ -69,7 +69,8 @@ def mmd2(real: np.ndarray, generated: np.ndarray, *, bandwidth: float | None = N
     def total(a: np.ndarray, b: np.ndarray) -> float:
         return sum(float(np.exp(d / (-2 * bandwidth**2)).sum()) for _, d in squared_distances(a, b))
 
-    n, m = len(x), len(y)
+    n = len(x)
+    m = len(y)
     within = (total(x, x) - n) / (n * (n - 1)) + (total(y, y) - m) / (m * (m - 1))  # less the diagonal, where k = 1
     return within - 2 * total(x, y) / (n * m)
 

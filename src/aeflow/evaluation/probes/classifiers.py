@@ -133,7 +133,8 @@ def stratified_auroc(y: np.ndarray, score: np.ndarray, strata: np.ndarray) -> fl
     for stratum in np.unique(strata):
         rows = strata == stratum
         positive = y[rows]
-        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+        n_positive = int(positive.sum())
+        n_negative = int((~positive).sum())
         ranks = rankdata(score[rows])
         right += ranks[positive].sum() - n_positive * (n_positive + 1) / 2
         pairs += n_positive * n_negative

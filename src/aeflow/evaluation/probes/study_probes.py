@@ -111,7 +111,8 @@ def study_probes(
     """
     _check(X, obs, (batch, group, *strata, "condition", labels))
     tissue = join(obs, strata)
-    study, donor = join(obs, [batch]), join(obs, [group])
+    study = join(obs, [batch])
+    donor = join(obs, [group])
     normal = (obs["condition"] == NORMAL).to_numpy()
     targets = [
         study_target(study, tissue, normal, donor),

@@ -76,7 +76,8 @@ def linear_cka(a: np.ndarray, b: np.ndarray) -> float:
     """
     a = matrix(a, "a", least=2)
     b = matrix(b, "b", n_obs=len(a))
-    a, b = a - a.mean(0), b - b.mean(0)
+    a = a - a.mean(0)
+    b = b - b.mean(0)
     for name, z in (("a", a), ("b", b)):
         if not z.any():
             raise DataError(f"{name}: all {len(z)} rows are equal")

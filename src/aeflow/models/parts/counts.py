@@ -33,14 +33,17 @@ class StandardisedLog(nn.Module):
 
 def poisson_nll(x: Tensor, rate: Tensor) -> Tensor:
     """Return -sum_j log Poisson(x_j; rate_j) in nats."""
-    x, rate_ = x.double(), rate.double()
+    x = x.double()
+    rate_ = rate.double()
     return (rate_ - torch.xlogy(x, rate_ + EPSILON) + torch.lgamma(x + 1)).sum(-1).to(rate.dtype)
 
 
 def nb_log_prob(x: Tensor, mu: Tensor, theta: Tensor) -> Tensor:
     """Return log NB(x_j; mean mu_j, inverse dispersion theta_j) (B, D), float64: variance mu + mu^2 / theta."""
     # log-gammas of counts of 1e5 are about 1e6: their difference has no digit left in float32
-    x, mu, theta = x.double(), mu.double(), theta.double()
+    x = x.double()
+    mu = mu.double()
+    theta = theta.double()
     log_total = torch.log(theta + mu + EPSILON)
     return (
         theta * (torch.log(theta + EPSILON) - log_total)

@@ -41,7 +41,8 @@ def gene_sets(m: Material) -> Figure:
     with torch.no_grad():
         activity = run.model.gene_set_activity(m.batch(run)).cpu().numpy().astype(float)
     normal = m.test_mask("normal")
-    mean, sd = activity[normal].mean(0), activity[normal].std(0)
+    mean = activity[normal].mean(0)
+    sd = activity[normal].std(0)
     z = (activity - mean) / np.where(sd > 0, sd, 1)
     z *= _direction(activity, m.test.X @ run.model.mask.cpu().numpy())
     sets = leaves_list(linkage(np.clip(z, -LIMIT, LIMIT).T, "average", metric="euclidean"))

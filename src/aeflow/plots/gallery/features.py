@@ -36,7 +36,8 @@ def sparse_features(m: Material) -> Figure:
         z = np.abs(m.encode(run))
         peak = z.max(0)
         relative = z[:, peak > 0] / peak[peak > 0]
-        silent, active = (relative < SILENT).mean(), (relative >= SILENT).sum(1).mean()
+        silent = (relative < SILENT).mean()
+        active = (relative >= SILENT).sum(1).mean()
         _features(ax, run, z, m)
         dead = f", {int((peak == 0).sum())} never active" if (peak == 0).any() else ""
         ax.set_title(f"{role}: {run.name}, {z.shape[1]} latents{dead}")

@@ -186,7 +186,8 @@ def conditional(m: Material) -> Figure:
     column, levels = next((column, code["levels"]) for column, code in codes.items())
     given = torch.from_numpy(CovariateCodes.from_json(codes).encode(pd.DataFrame({column: levels}))).to(m.device)
     z = standard_normal((N_CONDITIONAL, run.info["n_latent"]), given, m.generator())
-    z, given = z.repeat(len(levels), 1), given.repeat_interleave(N_CONDITIONAL, 0)
+    z = z.repeat(len(levels), 1)
+    given = given.repeat_interleave(N_CONDITIONAL, 0)
     with torch.no_grad():
         x = run.model.decode(z, Batch(torch.zeros(len(z), m.test.n_vars, device=m.device), None, given))
     figure, axes = new_figure(0.5 * N_CONDITIONAL + 1.2, 0.5 * len(levels) + 0.8)
