@@ -1,10 +1,10 @@
-"""Why is a row anomalous? Genes that make up its score, and gene sets in which such genes are crowded.
+"""Explanations of anomalous rows: genes that contribute most to the score, and gene sets rich in such genes.
 
     share_g = r_g^2 / sum_h r_h^2           r = x - x_hat; shares of one row sum to 1
     z_set   = (mean rank of the set's genes - (n + 1) / 2) / sd under random membership        Mann & Whitney 1947
 
 The test is competitive (are these genes ranked above the others?) and takes genes as independent draws. Genes of a set
-that rise and fall together make its p-values too small (Wu & Smyth 2012): q-values rank sets, they are no error rate.
+that rise and fall together make its p-values too small (Wu & Smyth 2012): q-values rank sets but are not an error rate.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def differential_activity(activity: np.ndarray, group: np.ndarray, names: Sequen
         raise DataError(f"names: {activity.shape[1]} names are needed, found {len(names)}")
     one, other = activity[group], activity[~group]
     varies = np.ptp(activity, axis=0) > 0
-    auroc, p = np.full(len(varies), 0.5), np.ones(len(varies))  # a node that never varies differs nowhere
+    auroc, p = np.full(len(varies), 0.5), np.ones(len(varies))  # a constant node does not differ between groups
     if varies.any():
         test = mannwhitneyu(one[:, varies], other[:, varies], axis=0)
         auroc[varies], p[varies] = test.statistic / (len(one) * len(other)), test.pvalue
