@@ -29,7 +29,7 @@ UNITS = (
     "standardised",
 )
 VALUES_PER_GROUP = 16 * 2**20
-CHECKED_AT_ONCE = 1024  # variables per block of the value check: a mask of the whole table takes a quarter of its memory
+CHECKED_AT_ONCE = 1024  # variables per block of the value check: a mask of the whole table takes a quarter of its size
 SIGNED_UNITS = ("standardised", "log2_corrected")  # every other unit is non-negative by definition
 
 

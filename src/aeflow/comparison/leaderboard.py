@@ -83,8 +83,8 @@ class Leaderboard:
         stability : rows of `aeflow.comparison.stability.stability_rows`.
 
         Verdicts follow from the declared direction of a metric. "Better" needs every interval there is to lie on the
-        better side of 0; one seed has no interval, and then there is no verdict. A model gets
-        no credit for a column it was given as a covariate: the verdict there is "was given {column}".
+        better side of 0; one seed has no interval, and then there is no verdict. A model gets no credit for a column
+        it was given as a covariate: the verdict there is "was given {column}".
 
         DataError if a view has no run of the baseline.
         """

@@ -6,9 +6,9 @@ deviation from the reconstruction, deviation of its latents, improbability of th
 
 Deviations are positive and skewed, hence the logarithm. Values below FLOOR times their median are raised to it;
 otherwise one exact zero would dominate sd_j. Mean and sd are those of *validation* rows of the view. Training rows
-would be optimistic to different degrees: a reconstruction fitted to them has too small an error, a latent cycle less so,
-and the maximum would follow whichever score overfits most. Validation rows are neither trained on nor tested and hold no
-anomaly, but early stopping has used them. Where there are none, training rows are used.
+would be optimistic to different degrees: a reconstruction fitted to them has too small an error, a latent cycle less
+so, and the maximum would follow whichever score overfits most. Validation rows are neither trained on nor tested and
+hold no anomaly, but early stopping has used them. Where there are none, training rows are used.
 """
 
 from __future__ import annotations
