@@ -25,7 +25,7 @@ def check(config: Mapping[str, Any]) -> None:
             _known(dataset["fit_on"], config["views"], f"datasets.{name}.fit_on")
             _check_filter(config["views"][dataset["fit_on"]], name, config, f"views.{dataset['fit_on']}")
         _check_split(name, dataset, config)
-        if dataset["batch_columns"] != ["study"]:  # some sources lack the default column
+        if dataset["batch_columns"] != ["study"]:  # the default may name what a source lacks
             for column in dataset["batch_columns"]:
                 _known(column, _columns(name, config), f"datasets.{name}.batch_columns")
         for column in dataset["labels"]:

@@ -40,7 +40,7 @@ def hint(value: Any, known: Sequence[str]) -> str:
 
 
 def _messages(error: ValidationError) -> list[str]:
-    """Return one line per wrong key; for a key of several possible types, the first message."""
+    """Return one line per key that is wrong; of a key that may be of several types the first complaint."""
     lines: dict[str, str] = {}
     for fault in error.errors():
         place = _place(fault["loc"])

@@ -127,7 +127,7 @@ def differential_activity(activity: np.ndarray, group: np.ndarray, names: Sequen
         raise DataError(f"names: {activity.shape[1]} names are needed, found {len(names)}")
     one, other = activity[group], activity[~group]
     varies = np.ptp(activity, axis=0) > 0
-    auroc, p = np.full(len(varies), 0.5), np.ones(len(varies))  # a constant node does not differ between groups
+    auroc, p = np.full(len(varies), 0.5), np.ones(len(varies))  # a node that never varies differs nowhere
     if varies.any():
         test = mannwhitneyu(one[:, varies], other[:, varies], axis=0)
         auroc[varies], p[varies] = test.statistic / (len(one) * len(other)), test.pvalue
