@@ -30,7 +30,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
     """Write an annotation or result frame as zstd Parquet without its index."""
-    import pyarrow as pa  # here, because downloads and conversions need none of it
+    import pyarrow as pa  # imported here: downloads do not need it
     import pyarrow.parquet as pq
 
     with atomic_path(path) as tmp:

@@ -24,7 +24,7 @@ RUN_FILES = {"weights": "model.safetensors", "specification": "model.json", "his
 
 
 class Run:
-    """A trained model with what it needs to be applied to rows of its dataset, or to new ones in the same variables.
+    """A trained model that can be applied to rows of its dataset, or to new rows with the same variables.
 
     dataset : needed by `scores`, which compare with training rows.
     """

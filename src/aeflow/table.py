@@ -29,7 +29,7 @@ UNITS = (
     "standardised",
 )
 VALUES_PER_GROUP = 16 * 2**20
-CHECKED_AT_ONCE = 1024  # variables per block of the value check: a mask of a whole wide table costs a quarter of it
+CHECKED_AT_ONCE = 1024  # variables per block of the value check: a mask of the whole table takes a quarter of its size
 SIGNED_UNITS = ("standardised", "log2_corrected")  # every other unit is non-negative by definition
 
 
@@ -120,7 +120,7 @@ class Table:
         sample_ids = raw.column("sample_id").to_pandas()
         values = np.empty((raw.num_rows, raw.num_columns - 1), dtype=np.float32)
         start = 0
-        for batch in raw.to_batches():  # a fifth of the time of writing whole columns into rows
+        for batch in raw.to_batches():  # takes a fifth of the time of writing whole columns into rows
             np.stack(
                 [column.to_numpy() for column in batch.columns[1:]], axis=1, out=values[start : start + len(batch)]
             )

@@ -269,7 +269,7 @@ def test_a_silent_name_server_costs_no_more_than_the_connect_timeout(server, get
 
 
 def test_all_mirrors_failing_names_each_with_its_reason(server, get, tmp_path):
-    """Breaks if the error of one mirror hides the others', or the way out is not named."""
+    """Breaks if the error of one mirror hides the others', or no remedy is named."""
     server.pages["/b" + URL] = Page(HTML, content_type="text/html")
     with pytest.raises(FetchError) as caught:
         get([f"{server.url}/a", f"{server.url}/b", str(tmp_path / "folder")])

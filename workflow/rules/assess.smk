@@ -1,4 +1,4 @@
-# What a trained model is worth.
+# Evaluation of trained models.
 # In:  results/runs/.../model.*, results/datasets/{dataset}
 # Out: results/runs/.../latent, scores, calibrated, metrics, tables/*; results/judges/{dataset}
 

@@ -33,7 +33,7 @@ DATASET_FILES = dataset_files(DATASET, "X_train", "X_val", "X_test", "obs", "var
 TRAINING_FILES = {name: path for name, path in DATASET_FILES.items() if name != "X_test"}
 RUN_FILES = run_files(RUN)
 
-# where bytes come from does not decide a result, so it travels outside params, which would plan new runs
+# mirrors do not change results; in params, a change of them would plan new runs
 os.environ["AEFLOW_MIRRORS"] = json.dumps(config["mirrors"])
 
 

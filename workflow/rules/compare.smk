@@ -1,4 +1,4 @@
-# Runs of a dataset beside its baseline, and what of the study the dataset itself still tells.
+# Leaderboards: runs of a dataset beside its baseline. Study probes of the dataset.
 # In:  results/runs, results/cohorts, results/datasets/{dataset}
 # Out: results/comparison/{dataset}
 

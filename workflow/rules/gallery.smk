@@ -1,6 +1,6 @@
-# What models do, one figure at a time, from real runs.
+# The gallery: figures of what models do, from real runs.
 # In:  results/runs/... of the models that a figure shows, results/datasets/{dataset}
-# Out: results/comparison/{dataset}/gallery/{figure}.png and, beside it, what to see in it; figure is file.function
+# Out: results/comparison/{dataset}/gallery/{figure}.png and its caption in .txt; figure is file.function
 from aeflow.plan.figures import declared
 
 

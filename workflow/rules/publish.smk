@@ -1,4 +1,4 @@
-# What people look at.
+# Figures of runs and datasets, report, MLflow.
 # In:  results/runs, results/comparison
 # Out: figures beside them, results/mlflow (a view of the files); `snakemake --report` makes results/report.html
 

@@ -1,9 +1,9 @@
 """One task in many views (ten digits, each the normal one once): means over views, and a choice without test labels.
 
 The model and score of a view are those with the best mean AUROC over the validation anomalies of all *other* views.
-Neither a test label nor an anomaly of the view's own has a say in it: what finds nine kinds of anomaly is tried on
-the tenth. Where the views overlap (leave one class out), models of the other views were trained on the tenth class as
-a normal one.
+Neither test labels nor the view's own anomalies influence the choice: with ten digits, what finds nine kinds of anomaly
+best is applied to the tenth. Where the views overlap (leave one class out), models of the other views were trained on
+the tenth class as a normal one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def over_views(board: pd.DataFrame, tasks: Mapping[str, Any], baseline: str) -> 
     -------
     Columns task, model, score, n_views, auroc (test), validation_auroc (NaN where the task does not choose its score),
     views (auroc by view, what was chosen in brackets). Of a task that chooses, a row "(chosen)" for every model, and
-    one for all but the baseline model and what knows no model together, "(any autoencoder)".
+    one over all models except the baseline model and scores without a model, "(any autoencoder)".
     """
     found = []
     for name, task in tasks.items():
@@ -49,7 +49,7 @@ def over_views(board: pd.DataFrame, tasks: Mapping[str, Any], baseline: str) -> 
 
 def _values(board: pd.DataFrame, task: str, baseline: str) -> pd.DataFrame:
     """Return columns view, model, score, auroc, validation_auroc of a task."""
-    # what knows no model is the same in every run: it is taken from the baseline's
+    # a score without a model is the same in every run: take it from the baseline's
     of_task = board[(board["subject"] == task) & (board["name"] == "auroc")]
     of_task = of_task[~of_task["baseline"] | (of_task["model"] == baseline)]
     keys = ["view", "model", "score"]

@@ -16,7 +16,7 @@ from aeflow.errors import DataError
 from aeflow.evaluation.metric import Metric, metric_frame, metric_text
 from aeflow.training.specification import Specification
 
-NO_MODEL = "(no model)"  # in the place of a name, for what the baseline's run carries for all
+NO_MODEL = "(no model)"  # shown instead of a model's name for numbers independent of the model
 CONFIDENCE = 0.95
 CONTROL_MARGIN = 0.1  # a control AUROC further from 0.5 is marked
 METRIC = ("part", "subject", "score", "name")
@@ -55,7 +55,7 @@ class Leaderboard:
     """One row per view, model and metric of one dataset.
 
     frame : columns dataset, origin, view, model, part, subject, score, name, metric (the four joined by slashes),
-    direction, baseline (knows no model), n_seeds, mean, sd, low, high (mean bounds of the interval inside a run),
+    direction, baseline (no model), n_seeds, mean, sd, low, high (mean bounds of the interval inside a run),
     baseline_mean, difference (to the baseline model, paired by seed), ci_low, ci_high (Student's t over seeds, 95 %),
     verdict, donor_low, donor_high (bootstrap over test donors, where given).
     """
@@ -83,8 +83,8 @@ class Leaderboard:
         stability : rows of `aeflow.comparison.stability.stability_rows`.
 
         Verdicts follow from the declared direction of a metric. "Better" needs every interval there is to lie on the
-        better side of 0; one seed has no interval, and then there is no verdict. What a model was given (its
-        covariates) it cannot be credited with finding: the verdict on that column is "was given {column}".
+        better side of 0; one seed has no interval, and then there is no verdict. A model gets no credit for a column
+        it was given as a covariate: the verdict there is "was given {column}".
 
         DataError if a view has no run of the baseline.
         """
@@ -173,7 +173,7 @@ class Leaderboard:
             name: _means(of_view, first, name)
             for name in ("control_auroc", "control_negative_alarms", "control_positive_alarms")
         }
-        if first["baseline"]:  # knows no model: every row is the same
+        if first["baseline"]:  # independent of the model: every row is the same
             rows = rows[rows["model"] == self.baseline].assign(model=NO_MODEL)
             beside = {name: means.rename({self.baseline: NO_MODEL}) for name, means in beside.items()}
         note = "" if first["direction"] == "none" else f"  ({first['direction']} is better)"

@@ -1,4 +1,4 @@
-"""Which model is best over many tasks? Mean ranks, the Friedman test, and the Nemenyi critical difference.
+"""Ranks over many tasks: mean ranks of models, the Friedman test, and the Nemenyi critical difference.
 
     chi2 = (k - 1) sum_j (R_j - n (k + 1) / 2)^2 / sum_ij (r_ij - (k + 1) / 2)^2
     CD   = q_alpha sqrt(k (k + 1) / (12 n))

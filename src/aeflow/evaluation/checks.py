@@ -1,4 +1,4 @@
-"""What every metric asks of its arrays; an error names the array and what was found in it."""
+"""Checks of the arrays that metrics take; an error names the array and the value found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model says of every observation or variable: activities, normalised expression, embeddings, loadings."""
+"""Tables that a model exports: activities, normalised expression, embeddings, loadings."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ class Interval(NamedTuple):
 class Declaration:
     """What a metric of one part of the evaluation means.
 
-    direction : "higher" or "lower" is better; "none" where neither is, or where it is not the model's doing.
+    direction : "higher" or "lower" is better; "none" where neither is, or where the model has no influence on it.
     of_batch : the direction where the subject is a batch column, such as the study: what a model should not find.
-        None means that the part knows no such subject.
+        None means that the part has no such subject.
     """
 
     part: str
@@ -54,7 +54,7 @@ _DECLARED: dict[tuple[str, str], Declaration] = {}
 def declare(
     part: str, name: str, direction: Direction, meaning: str, *, of_batch: Direction | None = None
 ) -> Declaration:
-    """Register a metric and return its declaration; DataError if it is declared already, and otherwise."""
+    """Register a metric and return its declaration; DataError if it is already declared differently."""
     for given in (direction, of_batch):
         if given is not None and given not in get_args(Direction):
             raise DataError(f"metric {part}/{name}: direction must be one of {get_args(Direction)}, found {given!r}")
@@ -87,11 +87,11 @@ class Metric:
     ----------
     part : of the evaluation, e.g. "anomaly".
     subject : what is asked about: a task, a label column, a sampler; "" where the part has one subject only.
-    score : of what the number is: an anomaly score, a classifier; "" where that goes without saying.
+    score : what is measured: an anomaly score, a classifier; "" where the part has one only.
     name : of the metric, as declared.
     value, low, high : the number and its interval (NaN where there is none).
     direction : as declared.
-    baseline : True for numbers that know no model; they stand in the run of the baseline model, for all.
+    baseline : True for numbers independent of the model; they are in the run of the baseline model.
     """
 
     part: str

@@ -2,7 +2,7 @@
 
     python -m aeflow.evaluation.metric_tables [docs/evaluation.md]
 
-A table stands between two HTML comments that name its part; what a person writes around them stays as it is. A part
+A table stands between two HTML comments that name its part; text around them is kept. A part
 without a place in the file gets one at its end.
 """
 

@@ -1,4 +1,4 @@
-"""How much of held-out observations a model gives back, and how well it fits them as a density."""
+"""Reconstruction error and likelihood of held-out observations."""
 
 from __future__ import annotations
 

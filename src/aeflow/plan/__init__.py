@@ -1,1 +1,1 @@
-"""What a configuration means before any job runs: checks, cells, and what source code says without being run."""
+"""Planning before any job: the typed configuration, its checks, the cells to run, signatures read from source."""

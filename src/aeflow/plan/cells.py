@@ -91,7 +91,7 @@ def gallery_cells(dataset: str, figure: str, config: Mapping[str, Any]) -> dict[
 
 
 def draws(dataset: str, model: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a model is asked for draws: if it can, or if the dataset asks for a mixture on its latents."""
+    """Return whether draws are made: the model can generate, or the dataset asks for a mixture on its latents."""
     bases = class_info(config["models"][model]["architecture"]).bases
     mixture = config["datasets"][dataset]["generate"]["gmm"] > 0 and "AbstractClosedForm" not in bases
     return "AbstractGenerative" in bases or mixture
@@ -129,7 +129,7 @@ def evaluations(dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def correction_modules(dataset: str, config: Mapping[str, Any]) -> list[str]:
-    """Return the modules of a dataset's correction, which are imported by name: its method and those it is made of."""
+    """Return the modules of a dataset's correction and of the corrections inside it."""
     return corrections.correction_modules(config["datasets"][dataset]["correct"])
 
 

@@ -1,4 +1,4 @@
-"""What must hold across the blocks of a configuration, and what only source code knows."""
+"""Checks across the blocks of a configuration, and checks against signatures in the source code."""
 
 from __future__ import annotations
 

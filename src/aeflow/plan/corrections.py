@@ -1,6 +1,6 @@
-"""Check what a configuration says of a correction.
+"""Checks of the corrections that a configuration names.
 
-The files of `src/aeflow/correction` are read, not run, so that the start of Snakemake stays free of NumPy and torch.
+The files of `src/aeflow/correction` are read, not run: Snakemake starts without importing NumPy or torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The gallery figures that a configuration may name, as their files declare them, read without running these."""
+"""Gallery figures as their files declare them; the files are read, not run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What Python source says without being run: a model's signature, and the files a module depends on.
+"""Signatures, constants and imports, read from Python source without running it.
 
-Reading the syntax tree keeps the start of Snakemake free of torch, and a rule's `input.code` complete by construction.
+Snakemake therefore starts without importing torch, and a rule's `input.code` is complete by construction.
 """
 
 from __future__ import annotations

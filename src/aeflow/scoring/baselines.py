@@ -1,4 +1,4 @@
-"""Baselines: scores of the raw input that know no model.
+"""Baselines: scores of the raw input that need no model.
 
 baseline/squared_distance_to_mean  ||x - mean of training rows||^2
 baseline/knn                       mean Euclidean distance to the 5 nearest training rows
@@ -6,7 +6,7 @@ baseline/isolation_forest          minus the mean path length's score, 100 trees
 baseline/one_class_svm             minus the decision function, Gaussian kernel; Schoelkopf et al. (2001), Neural
                                    Computation 13, 1443; nu = 0.1, gamma = 1 / (n_vars * variance of all values)
 
-Hyperparameters are scikit-learn's defaults but nu, which has 0.5 there and would call half of the training rows
+Hyperparameters are scikit-learn's defaults except nu, whose default of 0.5 would call half of the training rows
 outliers. The support vector machine is quadratic in rows and takes at most MAX_SVM_ROWS of them.
 """
 
@@ -27,10 +27,9 @@ MAX_SVM_ROWS = 2000
 
 
 class Baselines(ScoreFamily):
-    """Scores of the raw input; those that cost something for closed forms only.
+    """Scores of the raw input; the expensive ones are computed for closed-form models only.
 
-    They are the same for every model of a view, and PCA, a closed form, is one of them in every view. The baseline that
-    costs nothing is the floor of every table.
+    They are the same for every model of a view, and every view has PCA, a closed form. The cheap one is in every table.
     """
 
     def scores(self, rows: Batch, z: np.ndarray, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

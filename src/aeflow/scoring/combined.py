@@ -4,11 +4,11 @@ u_j = (t_j - mean_j) / sd_j,  t_j = log s_j, or s_j where it is a log-density al
 combined/max = max_j u_j,  combined/mean = mean_j u_j,  j over the first score of each of `KINDS` that the model has:
 deviation from the reconstruction, deviation of its latents, improbability of the latents.
 
-Deviations are positive and skewed, hence the logarithm; values below FLOOR times their median count as that, so that
-one exact zero does not decide sd_j. Mean and sd are those of *validation* rows of the view. Training rows would be
-optimistic, and unequally so: a reconstruction fitted to them has too small an error, a latent cycle less so, and the
-maximum would follow whichever score overfits most. Validation rows were not trained on, are not tested on, and carry
-no anomaly; early stopping has read them already. Where there are none, training rows stand in.
+Deviations are positive and skewed, hence the logarithm. Values below FLOOR times their median are raised to it;
+otherwise one exact zero would dominate sd_j. Mean and sd are those of *validation* rows of the view. Training rows
+would be optimistic to different degrees: a reconstruction fitted to them has too small an error, a latent cycle less
+so, and the maximum would follow whichever score overfits most. Validation rows are neither trained on nor tested and
+hold no anomaly, but early stopping has used them. Where there are none, training rows are used.
 """
 
 from __future__ import annotations

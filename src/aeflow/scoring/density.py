@@ -22,13 +22,13 @@ from aeflow.scoring.family import Reference, ScoreFamily
 from aeflow.scoring.forward import CHUNK, in_chunks
 from aeflow.scoring.space import Standardised, fit_mixture, kept
 
-MAX_PASSES = 64  # a mean needs no more; a likelihood does: its draws are weighted
+MAX_PASSES = 64  # enough for a mean; an importance-weighted likelihood needs more
 N_COMPONENTS = (1, 3, 10, 30, 100)  # of the mixture; held-out training rows decide
-HELD_OUT = 0.1  # share of them
+HELD_OUT = 0.1  # share of the training rows
 GMM = "density/gmm"
 MAX_ROUNDS = 100  # of expectation-maximisation
-MAX_FULL = 64  # latents; above, component covariances are diagonal,
-ROWS_PER_LATENT = 5  # as they are where fewer training rows than these would decide on a full one
+MAX_FULL = 64  # latents; with more, component covariances are diagonal
+ROWS_PER_LATENT = 5  # training rows per latent that a full covariance needs; with fewer it is diagonal
 RIDGE = 1e-3  # added to the variances of standardised latents, so that few rows give no singular component
 
 
@@ -68,7 +68,7 @@ def model_density(model: AbstractAutoencoder, rows: Batch, n_importance: int, se
 class LatentMixture:
     """Gaussian mixture on training latents (n_reference, n_latent), standardised.
 
-    Of `N_COMPONENTS` the number is taken that makes a tenth of the training rows, held out of the fit, most probable.
+    The number of components, from `N_COMPONENTS`, is the one that makes a held-out tenth of the rows most probable.
     It sees `reference.mixture_rows` training rows at most; more rows allow more components.
     """
 
@@ -83,7 +83,7 @@ class LatentMixture:
         kind = "full" if width <= min(MAX_FULL, n / ROWS_PER_LATENT) else "diag"
         best = -np.inf
         for k in N_COMPONENTS:
-            # a component of a handful of rows is their neighbourhood, no density
+            # a component of a few rows describes their neighbourhood, not a density
             if k > 1 and n < k * ROWS_PER_LATENT * width:
                 break
             fitted = fit_mixture(z, k, covariance=kind, floor=RIDGE, max_rounds=MAX_ROUNDS, seed=seed)

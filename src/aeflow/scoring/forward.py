@@ -12,7 +12,7 @@ from aeflow.models.base import AbstractAutoencoder, Batch
 from aeflow.scoring.space import kept
 
 CHUNK = 2048  # rows per forward pass
-MAX_REFERENCE = 10_000  # training rows that fits and neighbour searches in latents see: bounds time on large views
+MAX_REFERENCE = 10_000  # most training rows in fits and neighbour searches on latents; bounds time on large views
 
 
 def chunks(rows: Batch) -> list[Batch]:

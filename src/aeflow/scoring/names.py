@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-BASELINE = "baseline"  # the family that knows no model
+BASELINE = "baseline"  # the family that needs no model
 
 
 def is_baseline(score: str) -> bool:
-    """Return whether a score knows no model."""
+    """Return whether a score needs no model."""
     return score.split("/")[0] == BASELINE
 
 

@@ -1,4 +1,4 @@
-"""What fits on latents share: some of the rows, a scale of 1 for every latent, a mixture of Gaussians."""
+"""Shared by all fits on latents: drawing some rows, standardising latents, a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def fit_mixture(
 ) -> GaussianMixture:
     """Return a mixture of Gaussians fitted to z (n_obs, n_latent) by expectation-maximisation.
 
-    covariance : "full" or "diag"; floor : added to every variance; max_rounds : the budget, not a hope: a fit that has
-    not converged by then is used as it is.
+    covariance : "full" or "diag"; floor : added to every variance; max_rounds : a fit that has not converged by then
+    is used as it is.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture

@@ -39,10 +39,10 @@ def fit_chosen(
 ) -> Fitted:
     """Train a model for each value of the one hyperparameter in `choose`, and return the best on validation rows.
 
-    Candidates start from the same weights draw for draw. Each is judged by its mean validation reconstruction under
-    every candidate's value in turn, so that a denoiser is not chosen for being given the least noise (values that shape
-    the network: under its own): lowest wins.
-    Without `choose`, the one model is trained. The same result to the byte after a kill, as `fit`.
+    Candidates draw their initial weights from the same seed. Each is judged by its mean validation reconstruction under
+    every candidate's value in turn; otherwise the denoiser with the least noise would win. A value that shapes the
+    network is judged under itself only. The lowest mean wins. Without `choose`, one model is trained. As with `fit`, a
+    resumed training gives the same bytes.
     """
     ((key, values),) = choose.items() if choose else ((None, (None,)),)
     fitted = []

@@ -1,4 +1,4 @@
-"""What is written of a run when its training is done, and what tells an interrupted training from another one."""
+"""The specification of a trained run, and the fingerprint that identifies an interrupted training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fingerprint(code: Iterable[str], **decides: Any) -> str:
 
 
 def describe(run: dict[str, Any], fitted: Fitted, dataset: Dataset, *, n_train: int, n_val: int) -> Specification:
-    """Return the specification of a trained run; `run` holds what was asked for, the rest is what came of it."""
+    """Return the specification of a trained run; `run` holds the request, the other arguments the outcome."""
     model = fitted.model
     return Specification(
         **run,

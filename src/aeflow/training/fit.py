@@ -35,7 +35,7 @@ EVAL_ROWS = 4096  # rows per forward pass without gradients: bounds memory, does
 
 @dataclass
 class _Progress:
-    """What besides tensors must survive a kill."""
+    """Training state, other than tensors, that must survive a kill."""
 
     epoch: int
     best_epoch: int
@@ -201,7 +201,7 @@ class _Run:
             c = None if self.c is None else self.c.index_select(0, rows)
             losses = model.losses(
                 Batch(self.x.index_select(0, rows), self.generator, c)
-            )  # a fifth of the time of x[rows]
+            )  # takes a fifth of the time of x[rows]
             loss = (losses.reconstruction + weight * losses.penalty).mean()
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()

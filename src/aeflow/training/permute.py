@@ -1,4 +1,4 @@
-"""The permuted control: training rows in which no variable knows of another."""
+"""The permuted control: training rows without relations between variables."""
 
 from __future__ import annotations
 

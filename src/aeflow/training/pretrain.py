@@ -1,4 +1,4 @@
-"""Greedy layer-wise pretraining: each layer as the autoencoder of what the layers before it give.
+"""Greedy layer-wise pretraining: each layer as an autoencoder of the previous layers' output.
 
 Stage i minimises ||h_i - d_i(e_i(h_i))||^2 over its encoder block e_i and decoder block d_i, then h_i+1 = e_i(h_i).
 Hinton & Salakhutdinov (2006), Science 313, 504; Bengio et al. (2007), Greedy layer-wise training of deep networks,
@@ -44,7 +44,7 @@ def pretrain(
                     h = model.stage_input(batch)
                     for block in before:
                         h = block(h)
-                # the first layer may be given covariates, but gives back x alone
+                # the first layer may be given covariates but reconstructs x only
                 target = (batch.x if index == 0 else h).flatten(1)
                 error = squared_error(target, decode(encode(h)).flatten(1))
                 optimiser.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ Schedule = Literal["constant", "cosine", "stages"]
 
 
 def about(meaning: str, unit: str = "", **bounds: float) -> dict[str, Any]:
-    """Return what is said of a field: its meaning, unit and bounds (ge, gt)."""
+    """Return the metadata of a field: its meaning, unit and bounds (ge, gt)."""
     return {"meaning": meaning, "unit": unit, "bounds": bounds}
 
 

@@ -1,4 +1,4 @@
-"""Specification: all about a trained run that is not a weight; the content of model.json."""
+"""Specification: everything about a trained run except its weights; the content of model.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTIONAL = ("gene_sets", "gene_set_coverage")  # keys that model.json has for mo
 
 @dataclass(frozen=True)
 class Specification:
-    """What a run is and came to; nothing in it changes when the run is repeated.
+    """The request and the outcome of a run; nothing in it changes when the run is repeated.
 
     Attributes
     ----------
@@ -23,10 +23,10 @@ class Specification:
     architecture, hyperparameters : file.Class below aeflow.models, and its keyword arguments.
     training : settings of `aeflow.training.fit.fit`.
     view_filter : rows it was trained on. permuted : whether their columns were shuffled, as a control.
-    covariates : of the columns a conditional model is given; n_covariates : columns they make, or None.
+    covariates : codes of the columns given to a conditional model; n_covariates : encoded columns, or None.
     choice : how a hyperparameter was chosen, {} if none was.
     data_hash, origin, unit, unit_before_scale, n_vars : of the dataset.
-    outcome : what the model's likelihood is of, None without one.
+    outcome : type of the likelihood ("continuous", "binary" or "counts"), None without one.
     best_epoch : 1-based; 0 for closed forms.
     gene_sets, gene_set_coverage : names of the sets that shape the model, and what they cover; None for others.
     """

@@ -1,4 +1,4 @@
-"""Dilution ladder: tumours mixed into normals, so that detection has a hard end where whole tumours are no task.
+"""Dilution ladder: tumours mixed into normals, a harder test where whole tumours are easy to detect.
 
     y = log2(share (2^t - 1) + (1 - share) (2^n - 1) + 1)      t, n: a tumour's and a normal's log2(x + 1) values
 

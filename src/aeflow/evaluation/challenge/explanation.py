@@ -1,10 +1,10 @@
-"""Why is a row anomalous? Genes that make up its score, and gene sets in which such genes are crowded.
+"""Explanations of anomalous rows: genes that contribute most to the score, and gene sets rich in such genes.
 
     share_g = r_g^2 / sum_h r_h^2           r = x - x_hat; shares of one row sum to 1
     z_set   = (mean rank of the set's genes - (n + 1) / 2) / sd under random membership        Mann & Whitney 1947
 
 The test is competitive (are these genes ranked above the others?) and takes genes as independent draws. Genes of a set
-that rise and fall together make its p-values too small (Wu & Smyth 2012): q-values rank sets, they are no error rate.
+that rise and fall together make its p-values too small (Wu & Smyth 2012): q-values rank sets but are not an error rate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Aberrant genes: outliers injected into held-out normals, to be found by what a model cannot reconstruct.
+"""Aberrant genes: outliers injected into held-out normals, to be found by a model's residuals.
 
 OUTRIDER's question (Brechtmann et al. 2018), in standardised space: single entries are set to |z| training standard
 deviations from their gene's training mean, up or down. A model that explains tissue, sex and quality leaves a residual

@@ -1,4 +1,4 @@
-"""Harder questions to a model of expression, where whole tumours are no task any more."""
+"""Challenges to models of expression: diluted tumours, injected outlier genes, explanations."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Questions:
     def dilution(self) -> list[Metric]:
         """Return dilution/{percent}/{score}/auroc: tumours mixed into held-out normals of their tissue and study.
 
-        Where no normal of the same study is at hand one of the same tissue serves; the log says how many.
+        If there is no normal of the same study, one of the same tissue is used; the log says how often.
         """
         from sklearn.metrics import roc_auc_score
 
@@ -153,7 +153,7 @@ class Questions:
         return metrics
 
     def shares(self, table: Table) -> np.ndarray:
-        """Return each gene's share (n_obs, n_vars) of a row's squared error, typical errors of training rows equal."""
+        """Return each gene's share (n_obs, n_vars) of a row's squared error, after dividing by its typical error."""
         typical = np.square(self.residual_train).mean(0)
         x_hat = table.X.astype(np.float64) - residual(self.a.run, table.X, table)
         return gene_contributions(table.X, x_hat, np.maximum(typical, 1e-6))

@@ -99,8 +99,8 @@ def detection_metrics(
 def validation_metrics(scores: pd.DataFrame, obs: pd.DataFrame, task: Task) -> list[Metric]:
     """Return the AUROC among validation rows, for every score; obs as the rows of scores.
 
-    Never of help to the view itself: its own anomalies would be known. `aeflow.comparison.across_views` chooses by
-    those of the other views.
+    A view never uses its own: its anomalies would be known. `aeflow.comparison.across_views` chooses by those of the
+    other views.
     """
     rows = task.masks(obs, "val")
     found: list[Metric] = []

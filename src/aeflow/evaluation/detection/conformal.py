@@ -1,4 +1,4 @@
-"""Calibrated anomaly scores: split-conformal p-values, their q-values, and how far both keep their promise.
+"""Calibrated anomaly scores: split-conformal p-values, their q-values, and how well calibrated both are.
 
     p(s) = (1 + #{calibration scores >= s}) / (n_calibration + 1)
 
@@ -55,8 +55,8 @@ def q_values(p: np.ndarray) -> np.ndarray:
 def uniformity(p: np.ndarray) -> dict[str, float]:
     """Return how far p-values (n_obs,) of held-out normals are from uniform.
 
-    ks : Kolmogorov-Smirnov distance, either way. ks_excess : the part that breaks the promise, largest excess of the
-    share with p <= t over t (0 = conservative everywhere). alarms : share with p <= 0.05, wanted: 0.05 or less.
+    ks : Kolmogorov-Smirnov distance, either way. ks_excess : the part that violates P(p <= t) <= t, largest excess of
+    the share with p <= t over t (0 = conservative everywhere). alarms : share with p <= 0.05, wanted: 0.05 or less.
     """
     from scipy.stats import kstest
 

@@ -1,4 +1,4 @@
-"""Is generated expression good for what people would use it for? Gene-gene correlations, and the floor beside them.
+"""Gene-gene correlations of generated expression, with their floor and ceiling.
 
     D(X) = 1 - Pearson correlation of every pair of genes     upper triangle, n_vars (n_vars - 1) / 2 values
     gamma = Pearson correlation of D(real) and D(generated)

@@ -1,6 +1,6 @@
 """How good a model's draws are, sampler by sampler, beside floors and ceilings made of real rows.
 
-Names are generation/{sampler}/{metric}; generation/baseline/{what}/{metric} knows no model: `real_train` puts as many
+Names are generation/{sampler}/{metric}; generation/baseline/{what}/{metric} needs no model: `real_train` puts as many
 training rows in the place of draws (what a perfect generator would get), `class_gaussian` a Gaussian per class.
 """
 

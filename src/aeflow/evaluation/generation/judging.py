@@ -38,7 +38,7 @@ class Generation(Evaluation):
 
     def evaluate(self, a: Assessment) -> Findings:
         if isinstance(a.run.model, AbstractClosedForm) and not isinstance(a.run.model, AbstractGenerative):
-            return Findings()  # what is solved rather than trained has no latents worth a mixture
+            return Findings()  # a closed form that cannot generate: no mixture on its latents
         codes = a.run.spec.covariates
         rows = given_rows(a.train.obs, codes, self.n_draws, a.seed)
         batch = a.train_batch

@@ -1,4 +1,4 @@
-"""Generated against held-out observations by their neighbours: fidelity, variety and memorisation.
+"""Nearest-neighbour comparison of generated and held-out observations: fidelity, variety and memorisation.
 
     B(y, k)    ball around y up to its k-th nearest neighbour in its own set
     precision  share of generated rows inside some B(real, k)

@@ -1,7 +1,7 @@
 """Draws from a trained model, one set per sampler.
 
 prior      the model's own p(x), where it has one: z ~ p(z) for latent models, a chain for walkback autoencoders.
-normal     decoding z ~ N(0, I) by a model whose latents nothing pulls towards that: what a plain autoencoder cannot do.
+normal     decoding z ~ N(0, I) with a model whose training does not pull latents towards it, as a plain autoencoder.
 gmm        decoding draws from a Gaussian mixture fitted to training latents (Ghosh et al. 2020, arXiv:1903.12436);
            conditional models: to latents less their class mean, which is added for the class of each draw.
 posterior  decoding z ~ q(z | x) of random training rows: variations of what was seen, an upper bound on fidelity.

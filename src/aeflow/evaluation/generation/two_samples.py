@@ -1,4 +1,4 @@
-"""Are two sets of observations drawn from one distribution? Frechet distance, MMD, and a classifier's answer.
+"""Comparison of two sets of observations: Frechet distance, MMD, and classifiers that tell them apart.
 
     Frechet   |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))     of Gaussians fitted to both (Dowson & Landau 1982)
     MMD^2     E k(x, x') + E k(y, y') - 2 E k(x, y), unbiased         Gretton et al. 2012, lemma 6
@@ -98,7 +98,7 @@ def classifier_two_sample(
     Notes
     -----
     Trees see values that repeat exactly, such as the zeros of expression and of pixels, which continuous draws lack:
-    1.0 of gradient boosting beside 0.5 of logistic regression may be no more than that.
+    that alone can give 1.0 of gradient boosting beside 0.5 of logistic regression.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression

@@ -1,1 +1,1 @@
-"""What classifiers can tell of study, tissue and tumour."""
+"""Classifiers of study, tissue and tumour."""

@@ -1,9 +1,9 @@
-"""Study probes: can a classifier still name the study of a normal sample, and does it still see what it should?
+"""Study probes: how well classifiers predict study, tissue and tumour, before and after a correction.
 
-A batch correction is judged by what is left for a classifier that never saw the row's donor. Every probe runs over the
-same donor-grouped folds; correction, variable selection, scaler, components and classifier see training rows only,
-the correction training normals only. AUROC counts pairs of the same tissue only, so that a tissue that one study has
-more of names no study. A row with permuted labels stands beside each: what the probe gives where there is nothing.
+A batch correction is judged by classifiers that never saw the row's donor. Every probe runs over the same
+donor-grouped folds. Correction, variable selection, scaler, components and classifier see training rows only, the
+correction training normals only. AUROC counts pairs of the same tissue only, because a tissue that one study has more
+of would reveal the study. A row with permuted labels stands beside each: the result without any signal.
 
     study     normals, one study against the other        wanted: 0.5 (silhouette: 0)
     tissue    normals, accuracy                           wanted: as before the correction

@@ -1,1 +1,1 @@
-"""What latents are good for."""
+"""Evaluations of latents."""

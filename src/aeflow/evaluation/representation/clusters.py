@@ -1,6 +1,6 @@
-"""What latents are good for beside reconstruction: clusters that mean something, and the same ones from every seed.
+"""Structure of latents: agreement of clusters with labels, and agreement between seeds.
 
-What a classifier can read off them is in `aeflow.evaluation.representation.heads`.
+Classifiers on latents are in `aeflow.evaluation.representation.heads`.
 """
 
 from __future__ import annotations

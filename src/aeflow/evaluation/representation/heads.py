@@ -1,4 +1,4 @@
-"""Classifiers put on top of a representation, to ask what can be read off it; each standardises its inputs first."""
+"""Classifiers on a frozen representation; each standardises its inputs first."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def head_accuracy(
     y_train = labels(y_train, "y_train", len(z_train), least=2).astype(str)
     y_test = labels(y_test, "y_test", len(z_test)).astype(str)
     with warnings.catch_warnings():
-        if head == "mlp":  # its epochs are a budget, not a hope
+        if head == "mlp":  # its number of epochs is fixed on purpose
             warnings.simplefilter("ignore", ConvergenceWarning)
         predicted = make_head(head, *z_train.shape, seed).fit(z_train, y_train).predict(z_test)
     right = predicted == y_test

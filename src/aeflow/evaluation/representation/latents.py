@@ -1,4 +1,4 @@
-"""What a run's latents are good for: heads, clusters, silhouettes, sparsity."""
+"""Evaluation of a run's latents: heads, clusters, silhouettes, sparsity."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ declare("representation", "unused", "none", "Share of latents that do not vary."
 
 
 class Representation(Evaluation):
-    """What can be read off latents, and how sparse they are on the view's test rows.
+    """Labels predicted from latents, and the sparsity of latents on the view's test rows.
 
     labels : columns whose classes are read off; heads : classifiers for it; batch_columns : those of `labels` that a
     model should not find. The baseline's run carries the same heads on the variables themselves.
