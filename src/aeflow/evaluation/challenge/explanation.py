@@ -127,7 +127,7 @@ def differential_activity(activity: np.ndarray, group: np.ndarray, names: Sequen
         raise DataError(f"names: {activity.shape[1]} names are needed, found {len(names)}")
     one, other = activity[group], activity[~group]
     varies = np.ptp(activity, axis=0) > 0
-    # a node that never varies differs nowhere
+    # a node that never varies does not differ between the groups
     auroc = np.full(len(varies), 0.5)
     p = np.ones(len(varies))
     if varies.any():
