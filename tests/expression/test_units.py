@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aeflow.errors import DataError
@@ -18,7 +18,6 @@ def check(measure: Measure, stored: np.ndarray) -> None:
     measure.check("m", [f"s{i}" for i in range(len(stored))], seen)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e7, width=32), min_size=4, max_size=60))
 def test_log_values_are_refused_as_linear(values):
     """Breaks if log2(x + 1) of any matrix passes as a linear unit."""

@@ -127,7 +127,7 @@ def read(path, *, non_negative=True) -> pd.DataFrame:
     return pd.read_parquet(out)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(TEXT, CELLS, CELLS), min_size=1, max_size=8, unique_by=lambda row: row[0]), st.booleans())
 @example([("a", "1", "2"), ("", "1", "2")], True)
 @example([("a", "1", "2"), ("b", "", "2")], False)

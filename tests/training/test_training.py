@@ -1,14 +1,12 @@
 """The training loop: resumption, stopping, weights of the loss parts, and its refusals."""
 
-import itertools
 import logging
 import multiprocessing
-import os
 import signal
 
 import pytest
 import torch
-from waiting import wait_until
+from waiting import kill_when_renaming_to
 
 from aeflow.errors import ConfigError
 from aeflow.models.base import AbstractAutoencoder, Batch, Losses
@@ -22,20 +20,10 @@ def data(n=256, seed=0, n_vars=20):
     return torch.rand(n, 4, generator=generator) @ torch.rand(4, n_vars, generator=torch.Generator().manual_seed(9)) / 4
 
 
-def train(folder=None, epochs=8, fingerprint="same", weights=None, seconds=0.0, stop_at=None):
+def train(folder=None, epochs=8, fingerprint="same", weights=None, seconds=0.0, dropout=0.0):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = build("vae.VAE", 20, {"n_hidden": [16], "n_latent": 3})
-    if stop_at:  # waits for its killer at the end of that epoch
-        keep_going = model.eval
-        epochs_done = itertools.count(1)
-
-        def wait_for_the_killer():
-            if next(epochs_done) == stop_at:
-                signal.pause()
-            return keep_going()
-
-        model.eval = wait_for_the_killer
+    model = build("vae.VAE", 20, {"n_hidden": [16], "n_latent": 3, "dropout": dropout})
     settings = TrainingSettings(max_epochs=epochs, batch_size=50, warmup_epochs=2, checkpoint_seconds=seconds)
     checkpoint = Checkpoint(folder, fingerprint) if folder else None
     history, best = fit(model, data(), data(64, 1), settings, seed=3, checkpoint=checkpoint)
@@ -44,19 +32,27 @@ def train(folder=None, epochs=8, fingerprint="same", weights=None, seconds=0.0, 
     return history, best
 
 
-def test_killed_run_resumes_to_the_same_bytes(tmp_path, caplog):
-    """Breaks if anything that decides the next step (optimiser, generator, best weights) is not in the checkpoint."""
-    whole, best = train(weights=tmp_path / "whole.safetensors")
+def killed_training(**keywords):
+    """Train in this process, which is killed when the state of epoch 5 is written but not in its place."""
+    kill_when_renaming_to("epoch000005")
+    train(**keywords)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_killed_run_resumes_to_the_same_bytes(tmp_path, caplog, dropout):
+    """Breaks if anything that decides the next step is not in the checkpoint: optimiser, generators, best weights."""
+    whole, best = train(weights=tmp_path / "whole.safetensors", dropout=dropout)
     child = multiprocessing.get_context("spawn").Process(
-        target=train, kwargs={"folder": tmp_path / "state", "weights": tmp_path / "x.safetensors", "stop_at": 5}
+        target=killed_training,
+        kwargs={"folder": tmp_path / "state", "weights": tmp_path / "x.safetensors", "dropout": dropout},
     )
     child.start()
-    wait_until(lambda: list((tmp_path / "state").glob("epoch000004")), child)
-    os.kill(child.pid, signal.SIGKILL)
     child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "state").glob("epoch*")] == ["epoch000004"]
     assert not (tmp_path / "x.safetensors").exists()
     with caplog.at_level(logging.INFO):
-        resumed, best_again = train(tmp_path / "state", weights=tmp_path / "resumed.safetensors")
+        resumed, best_again = train(tmp_path / "state", weights=tmp_path / "resumed.safetensors", dropout=dropout)
     assert "resumed after epoch" in caplog.text
     assert resumed.equals(whole)
     assert best_again == best

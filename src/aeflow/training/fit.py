@@ -148,6 +148,11 @@ def _closed_form_row(model, train, val, seed, settings) -> dict[str, float]:
     return row | evaluate(model, x_val, seed, beta=settings.beta, covariates=c_val)
 
 
+def _dropout_generator(device: torch.device) -> torch.Generator:
+    """Return the generator that nn.Dropout draws from: torch's global one of the device; it takes no other."""
+    return torch.default_generator if device.type == "cpu" else torch.cuda.default_generators[device.index]
+
+
 class _Run:
     """Model, optimiser and generator of one training, and the weights of its best epoch."""
 
@@ -234,6 +239,7 @@ class _Run:
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{k}": v for k, v in state.items()}
         tensors["generator"] = self.generator.get_state()
+        tensors["dropout_generator"] = _dropout_generator(self.x.device).get_state()
         checkpoint.save(progress.epoch, tensors, {"progress": vars(progress)})
 
     def resume(self, checkpoint: Checkpoint | None) -> _Progress | None:
@@ -250,6 +256,7 @@ class _Run:
             state.setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
         self.generator.set_state(tensors["generator"].cpu())
+        _dropout_generator(self.x.device).set_state(tensors["dropout_generator"].cpu())
         progress = _Progress(**content["progress"])
         log.info("resumed after epoch %d from %s", progress.epoch, checkpoint.folder)
         return progress
