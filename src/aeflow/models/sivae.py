@@ -79,7 +79,8 @@ class SiVAE(
         self.profile.zero_()[:, : rotated.shape[1]] = rotated
         self.n_obs.fill_(len(x))
         with torch.no_grad():
-            self.bias.copy_(x.mean(0)), self.linear_bias.copy_(x.mean(0))
+            self.bias.copy_(x.mean(0))
+            self.linear_bias.copy_(x.mean(0))
 
     def posterior(self, encoder: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of an embedding."""

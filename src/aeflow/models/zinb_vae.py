@@ -81,7 +81,8 @@ class ZINBVAE(
         check_counts("zinb_vae", x)
 
     def prepare(self, x: Tensor, covariates: Tensor | None) -> None:
-        self.library.fit(x), self.standardised.fit(x)
+        self.library.fit(x)
+        self.standardised.fit(x)
         with torch.no_grad():  # start from the training shares: without it the first epochs only find the bias
             self.share[-1].bias.copy_((x.sum(0, dtype=torch.float64) + 1).log())
         if covariates is not None:

@@ -63,7 +63,8 @@ def train_judge(x: Tensor, y: Tensor, n_classes: int, kind: str, seed: int) -> J
     torch.manual_seed(seed)
     judge = Judge(x.shape[1], n_classes, kind).to(x.device)
     if kind != "images":
-        judge.centre.copy_(x.mean(0)), judge.scale.copy_(x.std(0).clamp(min=1e-6))
+        judge.centre.copy_(x.mean(0))
+        judge.scale.copy_(x.std(0).clamp(min=1e-6))
     generator = torch.Generator(x.device).manual_seed(seed)
     optimiser = torch.optim.AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     n_steps = EPOCHS[kind] * -(-len(x) // BATCH)

@@ -25,7 +25,8 @@ class StandardisedLog(nn.Module):
     def fit(self, x: Tensor) -> None:
         log_x = torch.log1p(x)
         sd = log_x.std(0, correction=0)
-        self.centre.copy_(log_x.mean(0)), self.scale.copy_(torch.where(sd > 1e-6, sd, 1.0))
+        self.centre.copy_(log_x.mean(0))
+        self.scale.copy_(torch.where(sd > 1e-6, sd, 1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         return (torch.log1p(x) - self.centre) / self.scale
