@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from aeflow.dataset.batch import as_batch
 from aeflow.dataset.dataset import Dataset
 from aeflow.errors import DataError
 from aeflow.models.base import AbstractAutoencoder, AbstractGenerative, AbstractLinear, Batch
-from aeflow.models.build import build
+from aeflow.models.build import load_model
 from aeflow.scoring.family import Reference
 from aeflow.scoring.forward import encode_all, reconstruct_all
 from aeflow.scoring.scores import Scorer, ScoreSettings
@@ -64,11 +63,9 @@ class Run:
         spec = Specification.read(folder / RUN_FILES["specification"])
         if dataset is not None and dataset.data_hash != spec.data_hash:
             raise DataError(f"{folder}: trained on other data than {dataset.name!r} holds now (data_hash differs)")
-        state = load_file(folder / RUN_FILES["weights"])
-        model = build(spec.architecture, spec.n_vars, spec.hyperparameters, state.get("mask"), spec.n_covariates)
-        model.load_state_dict(state)
         device = torch.device(device)
-        return cls(spec, model.to(device).eval(), device, dataset=dataset, score_settings=score_settings)
+        model = load_model(folder / RUN_FILES["weights"], folder / RUN_FILES["specification"], device)
+        return cls(spec, model, device, dataset=dataset, score_settings=score_settings)
 
     def batch(self, table: Table) -> Batch:
         """Return all rows of a table on the run's device, with the covariates that its model is given.
