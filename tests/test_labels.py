@@ -1,0 +1,31 @@
+"""One notion of a missing label."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aeflow.labels import has_label
+
+
+@pytest.mark.parametrize(
+    "value", ["", "  ", "NA", "n/a", "nan", "NaN", "Not Reported", "'--", "--", "unknown", None, np.nan, pd.NA]
+)
+def test_a_word_for_nothing_is_no_label(value):
+    assert has_label([value, "male"]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("value", ["none", "normal", "0", 0, False, "Nairobi"])
+def test_a_class_is_a_label_even_if_it_is_false(value):
+    assert has_label([value]).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pd.Series([1.0, np.nan], index=[7, 3]), pd.Series([1, None], dtype="Int64"), pd.Categorical(["a", None])],
+)
+def test_columns_of_every_type_can_be_asked(values):
+    assert has_label(values).tolist() == [True, False]
+
+
+def test_no_rows_have_no_labels():
+    assert has_label([]).tolist() == []
