@@ -11,6 +11,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PY
 from aeflow.dataset import dataset_files
 from aeflow.plan import cells
 from aeflow.plan.configuration import Steps
+from aeflow.plan.repeated_keys import check_files
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
@@ -19,6 +20,7 @@ from snakemake_logger_plugin_aeflow import attach
 
 attach(workflow)
 keep_one_timer()
+check_files(workflow.configfiles)
 checked = read_configuration(config)
 config.clear()
 config.update(checked)

@@ -23,6 +23,7 @@ import numpy as np
 from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.correction.quantile import map_columns, quantiles
 from aeflow.errors import ConfigError, DataError
+from aeflow.keywords import Count, Share, Size
 
 log = logging.getLogger(__name__)
 N_FOLDS = 5
@@ -32,7 +33,18 @@ class Align(Correction):
     """CORAL, and quantile mapping, of shared principal components, with the residual damped."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference=None, n_components=12, shrink=0.1, n_quantiles=9, keep=0.15):
+    def fit(
+        cls,
+        X,
+        batch,
+        tissue=None,
+        *,
+        reference: str | None = None,
+        n_components: Size = 12,
+        shrink: Share = 0.1,
+        n_quantiles: Count = 9,
+        keep: Share = 0.15,
+    ):
         """Fit on X (n_fit, n_vars).
 
         Parameters

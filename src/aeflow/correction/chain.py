@@ -13,7 +13,7 @@ class Chain(Correction):
     """Steps in sequence, for example common support, z-scores, alignment."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, steps):
+    def fit(cls, X, batch, tissue=None, *, steps: list[dict]):
         """Fit on X (n_fit, n_vars); `steps`: list of {method: file.Class, options of that method}."""
         X, batch, tissue = check_fit(X, batch, tissue, cls.name)
         if not steps:

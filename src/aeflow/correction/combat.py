@@ -28,7 +28,17 @@ class ComBat(Correction):
     """Frozen ComBat; `covariates` protects the tissue (the labels given as `tissue`)."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference=None, mean_only=False, nonparametric=False, covariates=False):
+    def fit(
+        cls,
+        X,
+        batch,
+        tissue=None,
+        *,
+        reference: str | None = None,
+        mean_only: bool = False,
+        nonparametric: bool = False,
+        covariates: bool = False,
+    ):
         """Fit on X (n_fit, n_vars).
 
         Parameters

@@ -22,6 +22,7 @@ import numpy as np
 from aeflow.correction.alignment import N_FOLDS, components, fewer
 from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import ConfigError, DataError
+from aeflow.keywords import Count, Share, Size, Weight
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-2, 1e-3  # few rows: full batches, and weights that are held small
 WIDTHS = (0.5, 1.0, 2.0)  # of the kernel, in units of the median distance of codes
@@ -37,14 +38,14 @@ class ConditionalAE(Correction):
         batch,
         tissue=None,
         *,
-        reference,
-        n_components=20,
-        n_latent=10,
-        n_hidden=32,
-        match=10.0,
-        keep=0.15,
-        n_steps=300,
-        seed=0,
+        reference: str,
+        n_components: Size = 20,
+        n_latent: Size = 10,
+        n_hidden: Size = 32,
+        match: Weight = 10.0,
+        keep: Share = 0.15,
+        n_steps: Size = 300,
+        seed: Count = 0,
     ):
         """Fit on X (n_fit, n_vars).
 

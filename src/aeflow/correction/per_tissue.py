@@ -7,6 +7,7 @@ all tissues takes part of it away. The price: a tissue needs normals of more tha
 from __future__ import annotations
 
 import logging
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from aeflow.correction.correction import (
 from aeflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
-SINGLE = ("error", "keep")
+SingleStudy = Literal["error", "keep"]
 
 
 class PerTissue(Correction):
@@ -32,7 +33,9 @@ class PerTissue(Correction):
     by_tissue = True
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, method, options=None, single_study="error"):
+    def fit(
+        cls, X, batch, tissue=None, *, method: str, options: dict | None = None, single_study: SingleStudy = "error"
+    ):
         """Fit on X (n_fit, n_vars).
 
         Parameters
@@ -42,8 +45,10 @@ class PerTissue(Correction):
         """
         X, batch, tissue = check_fit(X, batch, tissue, cls.name)
         tissue = need_tissue(tissue, cls.name)
-        if single_study not in SINGLE:
-            raise ConfigError(f"correct: single_study {single_study!r} does not exist; known: {', '.join(SINGLE)}")
+        if single_study not in get_args(SingleStudy):
+            raise ConfigError(
+                f"correct: single_study {single_study!r} does not exist; known: {', '.join(get_args(SingleStudy))}"
+            )
         names = sorted(set(tissue))
         arrays = {"batches": encode_labels(sorted(set(batch))), "n_vars": np.array(X.shape[1])}
         arrays |= {"tissues": encode_labels(names), "method": encode_labels([method])}

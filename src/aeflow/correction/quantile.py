@@ -13,13 +13,14 @@ from __future__ import annotations
 import numpy as np
 
 from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
+from aeflow.keywords import Size
 
 
 class Quantile(Correction):
     """Gene-wise quantile mapping between studies."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference=None, n_quantiles=101):
+    def fit(cls, X, batch, tissue=None, *, reference: str | None = None, n_quantiles: Size = 101):
         """Fit on X (n_fit, n_vars); `reference` is the study to map to (its rows stay as they are), None a common one.
 
         A study with fewer than `n_quantiles` rows gives as many positions as it has rows, interpolated between.

@@ -25,6 +25,7 @@ import numpy as np
 
 from aeflow.correction.correction import Correction, check_fit, encode_labels
 from aeflow.errors import ConfigError
+from aeflow.keywords import PositiveShare, Size
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class RUV(Correction):
     """Unwanted factors of empirical control genes, removed by projection on fixed loadings."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, n_factors=3, controls=0.5):
+    def fit(cls, X, batch, tissue=None, *, n_factors: Size = 3, controls: PositiveShare = 0.5):
         """Fit on X (n_fit, n_vars); `tissue` (n_fit,), where given, is what the factors must not take.
 
         Parameters

@@ -15,6 +15,7 @@ import numpy as np
 
 from aeflow.correction.correction import Correction, check_fit, encode_labels
 from aeflow.errors import DataError
+from aeflow.keywords import Share, Weight
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ class Support(Correction):
     """Common-support filter; the median of the fitting rows stands in for an unsupported gene."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, limit=2.0, quantile=0.05):
+    def fit(cls, X, batch, tissue=None, *, limit: Weight = 2.0, quantile: Share = 0.05):
         """Fit on X (n_fit, n_vars); `limit` in log2(x + 1): above it, `1 - quantile` of the rows of each study."""
         X, batch, _ = check_fit(X, batch, tissue, cls.name)
         batches = sorted(set(batch))

@@ -25,6 +25,7 @@ from scipy.special import logsumexp
 from aeflow.correction.alignment import components, fewer
 from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import ConfigError, DataError
+from aeflow.keywords import Positive, Share, Size
 
 MAX_ITERATIONS = 5000
 TOLERANCE = 1e-6  # largest change of the scaled potential at which Sinkhorn's iteration stops
@@ -35,7 +36,17 @@ class Transport(Correction):
     """Debiased entropic transport of each study's principal components onto those of the reference."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference, n_components=12, blur=0.5, amount=1.0):
+    def fit(
+        cls,
+        X,
+        batch,
+        tissue=None,
+        *,
+        reference: str,
+        n_components: Size = 12,
+        blur: Positive = 0.5,
+        amount: Share = 1.0,
+    ):
         """Fit on X (n_fit, n_vars).
 
         Parameters

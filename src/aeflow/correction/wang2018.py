@@ -25,7 +25,7 @@ class Wang2018(ComBat):
     sees_all_rows = True
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference="TCGA", round_log2=False):
+    def fit(cls, X, batch, tissue=None, *, reference: str | None = "TCGA", round_log2: bool = False):
         """Fit on all rows X (n_obs, n_vars), log2(x + 1); labels `tissue` are conditions, used where there are two."""
         log.warning(
             "correction %s: fitted on %d rows, test rows and tumours included: their values and labels shape every "

@@ -12,13 +12,14 @@ import numpy as np
 
 from aeflow.correction.correction import Correction, check_fit, check_reference, encode_labels
 from aeflow.errors import DataError
+from aeflow.keywords import Positive
 
 
 class ZScore(Correction):
     """Location and scale by study, unshrunken."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, reference=None, min_sd=0.1):
+    def fit(cls, X, batch, tissue=None, *, reference: str | None = None, min_sd: Positive = 0.1):
         """Fit on X (n_fit, n_vars); `min_sd` in log2 units keeps a nearly constant gene from being blown up."""
         X, batch, _ = check_fit(X, batch, tissue, cls.name)
         batches = sorted(set(batch))

@@ -8,12 +8,12 @@ Differs from the paper: Xavier weights; pretraining, layer by layer, only where 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Probability, Size, Sizes
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
 from aeflow.models.parts.layers import Activation
@@ -32,16 +32,16 @@ class AE(AbstractAutoencoder, AbstractLayered):
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (256,),
-        n_hidden_decoder: Sequence[int] | None = None,
-        n_latent: int = 32,
+        n_hidden: Sizes = (256,),
+        n_hidden_decoder: Sizes | None = None,
+        n_latent: Size = 32,
         network: Network = "mlp",
         activation: Activation = "relu",
         activate_latent: bool = False,
         output: Literal["linear", "sigmoid"] = "linear",
         loss: Reconstruction = "squared_error",
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ):
         super().__init__()
         check_reconstruction("ae", loss)

@@ -9,11 +9,10 @@ Differs from the paper: encoder and decoder are not tied; deep encoders have the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size, Sizes, Weight
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
 from aeflow.models.parts.layers import Activation
@@ -28,12 +27,12 @@ class CAE(AbstractAutoencoder, AbstractLayered):
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (),
-        n_latent: int = 32,
+        n_hidden: Sizes = (),
+        n_latent: Size = 32,
         network: Network = "mlp",
         activation: Activation = "sigmoid",
         loss: Reconstruction = "squared_error",
-        contraction: float = 0.1,
+        contraction: Weight = 0.1,
     ):
         super().__init__()
         check_reconstruction("cae", loss)

@@ -9,11 +9,11 @@ Differs from the paper: the prior p(z) does not depend on c, so that z is pushed
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Count, Probability, Size, Sizes
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
@@ -39,14 +39,14 @@ class CVAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLay
         self,
         n_vars: int,
         *,
-        n_covariates: int,
-        n_hidden: Sequence[int] = (256,),
-        n_hidden_decoder: Sequence[int] | None = None,
-        n_latent: int = 32,
+        n_covariates: Count,
+        n_hidden: Sizes = (256,),
+        n_hidden_decoder: Sizes | None = None,
+        n_latent: Size = 32,
         network: Network = "mlp",
         activation: Activation = "relu",
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         likelihood: Likelihood = "bernoulli",
     ):
         super().__init__()

@@ -8,11 +8,10 @@ Differs from the paper: trained end to end unless pretraining is asked for. Late
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size, Sizes, Weight
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
 from aeflow.models.parts.corruption import Corruption, check_corruption, corrupt
@@ -28,13 +27,13 @@ class DAE(AbstractAutoencoder, AbstractLayered):
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (256,),
-        n_latent: int = 32,
+        n_hidden: Sizes = (256,),
+        n_latent: Size = 32,
         network: Network = "mlp",
         activation: Activation = "relu",
         loss: Reconstruction = "squared_error",
         corruption: Corruption = "gaussian",
-        noise: float = 0.3,
+        noise: Weight = 0.3,
     ):
         super().__init__()
         check_reconstruction("dae", loss)

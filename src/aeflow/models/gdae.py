@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Probability, Size, Weight
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractGenerative,
@@ -42,12 +43,12 @@ class GDAE(AbstractAutoencoder, AbstractGenerative, AbstractMarkovChain, Abstrac
         self,
         n_vars: int,
         *,
-        n_latent: int = 500,
+        n_latent: Size = 500,
         activation: Activation = "sigmoid",
         likelihood: Likelihood = "bernoulli",
-        noise: float = 0.3,
-        walkback: float = 0.5,
-        n_generate: int = 200,
+        noise: Weight = 0.3,
+        walkback: Probability = 0.5,
+        n_generate: Size = 200,
     ):
         super().__init__()
         check_choice("gdae", "likelihood", likelihood, LIKELIHOODS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size
 from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLayered, Batch, Losses
 from aeflow.models.parts.layers import Activation, MaskedLinear, mlp, new_activation
 from aeflow.models.parts.losses import squared_error
@@ -23,7 +24,7 @@ from aeflow.models.parts.losses import squared_error
 class GSAE(AbstractAutoencoder, AbstractExporting, AbstractLayered):
     """Genes -> gene sets (masked) -> supersets -> gene sets -> genes (masked)."""
 
-    def __init__(self, n_vars: int, *, mask: Tensor, n_latent: int = 32, activation: Activation = "tanh"):
+    def __init__(self, n_vars: int, *, mask: Tensor, n_latent: Size = 32, activation: Activation = "tanh"):
         super().__init__()
         if mask.shape[0] != n_vars:
             raise ValueError(f"gsae: the mask has {mask.shape[0]} genes, the data {n_vars}")

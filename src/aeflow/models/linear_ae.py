@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size, Weight
 from aeflow.models.base import AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared, Batch, Losses
 from aeflow.models.parts.losses import squared_error
 
@@ -21,7 +22,7 @@ from aeflow.models.parts.losses import squared_error
 class LinearAE(AbstractAutoencoder, AbstractExporting, AbstractLinear, AbstractPrepared):
     """n_vars -> n_latent -> n_vars without activations."""
 
-    def __init__(self, n_vars: int, *, n_latent: int = 32, l2: float = 0.0, tied: bool = False):
+    def __init__(self, n_vars: int, *, n_latent: Size = 32, l2: Weight = 0.0, tied: bool = False):
         super().__init__()
         self.n_latent, self.l2 = n_latent, l2
         self.register_buffer("mean", torch.zeros(n_vars))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from aeflow.errors import DataError
+from aeflow.keywords import Count
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractClosedForm,
@@ -31,7 +32,7 @@ class NBMeans(AbstractAutoencoder, AbstractClosedForm, AbstractDensity, Abstract
 
     outcome = "counts"
 
-    def __init__(self, n_vars: int, *, n_covariates: int):
+    def __init__(self, n_vars: int, *, n_covariates: Count):
         super().__init__()
         self.n_latent = n_covariates
         self.register_buffer("shares", torch.full((n_covariates, n_vars), 1 / n_vars))  # by one-hot column

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from aeflow.errors import DataError
+from aeflow.keywords import Size
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractClosedForm,
@@ -36,7 +37,7 @@ class PCA(
 
     outcome = "continuous"
 
-    def __init__(self, n_vars: int, *, n_latent: int = 32):
+    def __init__(self, n_vars: int, *, n_latent: Size = 32):
         super().__init__()
         self.n_latent = n_latent
         self.register_buffer("mean", torch.zeros(n_vars))

@@ -11,11 +11,10 @@ the training rows' principal axes), one Gaussian variance per variable is learnt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size, Sizes, Weight
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractExporting,
@@ -43,11 +42,11 @@ class SiVAE(
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (256,),
-        n_latent: int = 32,
-        n_profile: int = 128,
+        n_hidden: Sizes = (256,),
+        n_latent: Size = 32,
+        n_profile: Size = 128,
         activation: Activation = "relu",
-        linearity: float = 0.05,
+        linearity: Weight = 0.05,
     ):
         super().__init__()
         self.n_latent, self.linearity = n_latent, linearity

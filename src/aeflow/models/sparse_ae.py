@@ -10,11 +10,10 @@ loss does not depend on its neighbours; the latents of KL are sigmoid, those of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Mean, Size, Sizes, Weight
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch, Losses
 from aeflow.models.parts import networks
 from aeflow.models.parts.layers import Activation
@@ -36,14 +35,14 @@ class SparseAE(AbstractAutoencoder, AbstractLayered):
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (),
-        n_latent: int = 128,
+        n_hidden: Sizes = (),
+        n_latent: Size = 128,
         activation: Activation = "relu",
         loss: Reconstruction = "squared_error",
-        l1_latent: float = 0.0,
-        l1_weights: float = 0.0,
-        kl: float = 0.0,
-        target: float = 0.05,
+        l1_latent: Weight = 0.0,
+        l1_weights: Weight = 0.0,
+        kl: Weight = 0.0,
+        target: Mean = 0.05,
     ):
         super().__init__()
         check_reconstruction("sparse_ae", loss)

@@ -12,12 +12,12 @@ per variable, shared by all observations.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Positive, Probability, Size, Sizes, Weight
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
@@ -48,19 +48,19 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         self,
         n_vars: int,
         *,
-        n_hidden: Sequence[int] = (256,),
-        n_hidden_decoder: Sequence[int] | None = None,
-        n_latent: int = 32,
+        n_hidden: Sizes = (256,),
+        n_hidden_decoder: Sizes | None = None,
+        n_latent: Size = 32,
         network: Network = "mlp",
         activation: Activation = "relu",
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         likelihood: Likelihood = "bernoulli",
-        variance: float | None = None,
+        variance: Positive | None = None,
         objective: Literal["elbo", "iwae"] = "elbo",
         gradient: Literal["standard", "dreg"] = "standard",
-        n_draws: int = 1,
-        free_bits: float = 0.0,
+        n_draws: Size = 1,
+        free_bits: Weight = 0.0,
         binarise: bool = False,
     ):
         super().__init__()

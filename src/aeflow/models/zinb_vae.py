@@ -12,12 +12,12 @@ sees log1p(x) standardised by the training rows, in the place of scVI's batch no
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Count, Probability, Size, Sizes
 from aeflow.models.base import (
     AbstractAutoencoder,
     AbstractDensity,
@@ -48,14 +48,14 @@ class ZINBVAE(
         self,
         n_vars: int,
         *,
-        n_covariates: int = 0,
-        n_hidden: Sequence[int] = (128,),
-        n_latent: int = 10,
+        n_covariates: Count = 0,
+        n_hidden: Sizes = (128,),
+        n_latent: Size = 10,
         activation: Activation = "relu",
         likelihood: Literal["poisson", "nb", "zinb"] = "zinb",
         library: Literal["observed", "latent"] = "observed",
         encode_covariates: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ):
         super().__init__()
         check_choice("zinb_vae", "likelihood", likelihood, ("poisson", "nb", "zinb"))

@@ -12,6 +12,7 @@ from aeflow.errors import ConfigError
 from aeflow.plan import corrections
 from aeflow.plan.configuration import Model
 from aeflow.plan.source_code import class_info, constant, keywords_of
+from aeflow.plan.values import checked
 from aeflow.training.settings import TrainingSettings
 
 
@@ -63,8 +64,12 @@ def simulates(source: str) -> bool:
 
 
 def hyperparameters(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of a model's class."""
-    return {key: value for key, value in config["models"][model].items() if key not in Model.model_fields}
+    """Return the keyword arguments of a model's class; ConfigError, naming the key, for a value it does not allow."""
+    entry = config["models"][model]
+    kinds = class_info(entry["architecture"]).keywords
+    module = f"aeflow.models.{entry['architecture'].rpartition('.')[0]}"
+    given = {key: value for key, value in entry.items() if key not in Model.model_fields}
+    return {key: checked(value, module, kinds[key].annotation, f"models.{model}.{key}") for key, value in given.items()}
 
 
 def training_settings(dataset: str, model: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from aeflow.errors import ConfigError
-from aeflow.plan.cells import cells, hyperparameters, matrices, options_of, simulates
+from aeflow.plan.cells import cells, hyperparameters, matrices, options_of, simulates, training_settings
 from aeflow.plan.configuration import Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
-from aeflow.plan.source_code import PACKAGE, choices, class_info, constant, keywords_of, path_of
-
-PYTHON_TYPES = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+from aeflow.plan.source_code import PACKAGE, class_info, constant, keywords_of, path_of
+from aeflow.plan.values import checked, hint
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -44,6 +42,7 @@ def check(config: Mapping[str, Any]) -> None:
             partial(check_gallery, config),
         ]
     )
+    _check_training(config)
 
 
 def _all(checks: Iterable[Callable[[], None]]) -> None:
@@ -115,7 +114,7 @@ def _check_choice_of_score(name: str, config: Mapping[str, Any]) -> None:
 def _known(value: Any, names: Iterable[str], key: str) -> None:
     names = list(names)
     if value not in names:
-        raise ConfigError(f"{key}: {value!r} does not exist{_hint(value, names)}; there are {', '.join(names)}")
+        raise ConfigError(f"{key}: {value!r} does not exist{hint(value, names)}; there are {', '.join(names)}")
 
 
 def _known_key(name: str, names: Iterable[str], where: str, of: str) -> None:
@@ -123,12 +122,7 @@ def _known_key(name: str, names: Iterable[str], where: str, of: str) -> None:
     names = list(names)
     if name not in names:
         takes = ", ".join(names) or "no keys"
-        raise ConfigError(f"{where}.{name}: {of} has no such keyword{_hint(name, names)}; it takes {takes}")
-
-
-def _hint(value: Any, names: list[str]) -> str:
-    close = difflib.get_close_matches(str(value), names, 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+        raise ConfigError(f"{where}.{name}: {of} has no such keyword{hint(name, names)}; it takes {takes}")
 
 
 def _columns(dataset: str, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -147,7 +141,7 @@ def _check_cohort(name: str, config: Mapping[str, Any]) -> None:
         known = sorted(path.stem for path in (PACKAGE / "sources").glob("[a-z]*.py"))
         raise ConfigError(
             f"cohorts.{name}.source: {entry['source']!r} has no file src/aeflow/sources/{entry['source']}.py"
-            f"{_hint(entry['source'], known)}; there are {', '.join(known)}"
+            f"{hint(entry['source'], known)}; there are {', '.join(known)}"
         )
     if "gene_sets" in entry:
         _known(entry["gene_sets"], config["gene_sets"], f"cohorts.{name}.gene_sets")
@@ -192,17 +186,20 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
     except ConfigError as error:
         raise ConfigError(f"models.{name}: {error}") from None
     allowed = {key: kind for key, kind in info.keywords.items() if key not in ("mask", "n_covariates")}
-    for key, value in hyperparameters(name, config).items():
+    module = f"aeflow.models.{entry['architecture'].rpartition('.')[0]}"
+    for key in entry.keys() - Model.model_fields.keys():
         _known_key(key, [*allowed, *Model.model_fields], f"models.{name}", entry["architecture"])
-        _check_type(value, allowed[key], entry["architecture"], f"models.{name}.{key}")
+    hyperparameters(name, config)
     for key, values in entry.get("choose", {}).items():
         _known_key(key, allowed, f"models.{name}.choose", entry["architecture"])
+        if key in entry:
+            raise ConfigError(f"models.{name}.{key}: {entry[key]!r} is given, and {values} to choose from")
         for value in values:
-            _check_type(value, allowed[key], entry["architecture"], f"models.{name}.choose.{key}")
+            checked(value, module, allowed[key].annotation, f"models.{name}.choose.{key}")
     conditions = entry.get("condition_on", [])
     if conditions and "n_covariates" not in info.keywords:
         raise ConfigError(f"models.{name}: {entry['architecture']} takes no key condition_on")
-    if not conditions and "n_covariates" in info.required:
+    if not conditions and "n_covariates" in info.keywords and info.keywords["n_covariates"].required:
         raise ConfigError(f"models.{name}: {entry['architecture']} needs the key condition_on")
     if ("mask" in info.keywords) != ("gene_sets" in entry):
         verb = "needs" if "mask" in info.keywords else "takes no"
@@ -211,20 +208,25 @@ def _check_model(name: str, config: Mapping[str, Any]) -> None:
         _known(entry["gene_sets"], config["gene_sets"], f"models.{name}.gene_sets")
 
 
-def _check_type(value: Any, annotation: str, architecture: str, key: str) -> None:
-    if annotation.endswith(" | None"):
-        if value is None:
-            return
-        annotation = annotation.removesuffix(" | None")
-    known = choices(f"aeflow.models.{architecture.rsplit('.', 1)[0]}", annotation)
-    if known:
-        _known(value, known, key)
-        return
-    items = value if annotation == "Sequence[int]" and isinstance(value, list) else [value]
-    kinds = (int,) if annotation == "Sequence[int]" and isinstance(value, list) else PYTHON_TYPES.get(annotation, ())
-    for item in items:
-        if not isinstance(item, kinds) or (isinstance(item, bool) and bool not in kinds):
-            raise ConfigError(f"{key}: {value!r} is not of type {annotation}")
+def _check_training(config: Mapping[str, Any]) -> None:
+    """Check the training keys that meet in a run: each is right by itself, together they may say something else."""
+    for dataset, model in dict.fromkeys((cell.dataset, cell.model) for cell in cells(config)):
+        architecture = config["models"][model]["architecture"]
+        bases = class_info(architecture).bases
+        if "AbstractClosedForm" in bases:
+            continue
+        settings = training_settings(dataset, model, config)
+        if settings["warmup_epochs"] >= settings["max_epochs"]:
+            raise ConfigError(
+                f"training of model {model} on dataset {dataset}: warmup_epochs {settings['warmup_epochs']} leaves no "
+                f"epoch of max_epochs {settings['max_epochs']} in which the penalty has its whole weight, beta; "
+                "set one of them at training, at the dataset or at the model"
+            )
+        if settings["pretrain_epochs"] and "AbstractLayered" not in bases:
+            raise ConfigError(
+                f"training of model {model} on dataset {dataset}: pretrain_epochs {settings['pretrain_epochs']}, but "
+                f"{architecture} has no layers to pretrain"
+            )
 
 
 def _check_baseline(config: Mapping[str, Any]) -> None:
@@ -249,7 +251,7 @@ def _check_evaluations(config: Mapping[str, Any]) -> None:
         _keywords(f"aeflow.scoring.{plugin}", "scores.families")
 
 
-def _keywords(plugin: str, key: str) -> tuple[str, ...]:
+def _keywords(plugin: str, key: str) -> Iterable[str]:
     """Return the keyword arguments of a plug-in's class; ConfigError, naming the key, if there is no such class."""
     module, cls = plugin.rsplit(".", 1)
     try:

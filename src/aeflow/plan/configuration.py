@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal, get_type_hints
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
+from aeflow.plan.values import STRICT
 from aeflow.training.settings import TrainingSettings
 
 Name = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
@@ -39,13 +41,13 @@ def key(default: Any, meaning: str, unit: str = "", *, ordered: bool = False, **
 class Block(BaseModel):
     """Keys that stand together; an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, **STRICT)
 
 
 class OpenBlock(BaseModel):
     """Keys that stand together; others are keyword arguments of the class that the block names."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, **STRICT)
 
 
 class GeneSets(Block):
@@ -156,13 +158,18 @@ class ChallengeBlock(Block):
     gene_sets: Name = key(..., "Gene sets that explanations are tested for (key of gene_sets).")
 
 
+def _as_yaml(value: Any) -> str:
+    """Return a number or name as a configuration would write it: 1.0e-08, not 1e-08."""
+    return yaml.safe_dump(value).splitlines()[0]
+
+
 def _training_block() -> type[Block]:
     """Return the block of optional keys of `TrainingSettings`; what is not given is taken from the level above."""
     hints = get_type_hints(TrainingSettings)
     found: dict[str, Any] = {}
     for setting in fields(TrainingSettings):
         about = setting.metadata
-        extra = {"default_text": str(setting.default)} | ({"unit": about["unit"]} if about["unit"] else {})
+        extra = {"default_text": _as_yaml(setting.default)} | ({"unit": about["unit"]} if about["unit"] else {})
         field = Field(None, description=about["meaning"], json_schema_extra=extra, **about["bounds"])
         found[setting.name] = (hints[setting.name] | None, field)
     doc = "How models are trained; a dataset's keys override these, a model's keys override both."

@@ -6,12 +6,13 @@ The files of `src/aeflow/correction` are read, not run: Snakemake starts without
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aeflow.errors import ConfigError
-from aeflow.plan.source_code import PACKAGE, classes_with, keywords_of
+from aeflow.plan.source_code import PACKAGE, Keyword, classes_with, keywords_of
+from aeflow.plan.values import checked
 
 NONE = "none"  # no correction
 
@@ -45,8 +46,8 @@ class Choice:
         return f"aeflow.correction.{self._file_and_class[0]}"
 
     @property
-    def keywords(self) -> tuple[str, ...]:
-        """The options that `method` takes."""
+    def keywords(self) -> dict[str, Keyword]:
+        """The options that `method` takes, by name."""
         return keywords_of(self.module, self._file_and_class[1], "fit")
 
     @property
@@ -105,6 +106,12 @@ def _check(choice: Choice) -> None:
                 f"{choice.options_key}, of {choice.method}: {option!r} does not exist{hint}; "
                 f"there are {', '.join(choice.keywords) or 'none'}"
             )
+        checked(
+            choice.options[option], choice.module, choice.keywords[option].annotation, f"{choice.options_key}.{option}"
+        )
+    for name, keyword in choice.keywords.items():
+        if keyword.required and name not in choice.options:
+            raise ConfigError(f"{choice.options_key}.{name}: {choice.method} needs this key")
     for inner in choice.inner():
         _check(inner)
 
@@ -121,7 +128,7 @@ def _method_of(entry: Any, key: str) -> str:
     return entry["method"]
 
 
-def _closest(value: str, names: list[str] | tuple[str, ...]) -> str | None:
+def _closest(value: str, names: Iterable[str]) -> str | None:
     """Return the name that `value`, or its part before the dot, is close to: as a whole, or its file, or its class."""
     parts = {part.lower(): name for name in names for part in (name.rpartition(".")[2], name.partition(".")[0], name)}
     for text in (str(value).lower(), str(value).partition(".")[0]):

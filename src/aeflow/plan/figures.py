@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from aeflow.errors import ConfigError
 from aeflow.plan.cells import cells, kind, tasks_of
 from aeflow.plan.source_code import PACKAGE, class_info
+from aeflow.plan.values import hint
 from aeflow.plots.gallery.declaration import Declaration, gallery_figure
 
 FOLDER = PACKAGE / "plots" / "gallery"
@@ -88,6 +88,4 @@ def _check_role(model: str, needed: str, key: str, config: Mapping[str, Any]) ->
 def _known(value: str, names: Iterable[str], key: str) -> None:
     names = list(names)
     if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(f"{key}: {value!r} does not exist{hint}; there are {', '.join(names)}")
+        raise ConfigError(f"{key}: {value!r} does not exist{hint(value, names)}; there are {', '.join(names)}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from aeflow.errors import ConfigError
 from aeflow.plan.check import check
 from aeflow.plan.configuration import EVALUATIONS, Configuration, as_dict
+from aeflow.plan.values import hint, numbers_of_yaml, reason
 
 UNION_MEMBERS = ("str", "int", "bool")
 
@@ -24,7 +23,10 @@ def read_configuration(content: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError : anything a job would fail on later; names the path of the key and the value found.
     """
     try:
-        configuration = Configuration.model_validate(dict(content))
+        configuration = Configuration.model_validate(
+            # in a filter, a text is a value of the sample sheet
+            {key: value if key in ("views", "tasks") else numbers_of_yaml(value) for key, value in content.items()}
+        )
     except ValidationError as error:
         raise ConfigError("\n".join(_messages(error))) from None
     config = as_dict(configuration)
@@ -32,12 +34,6 @@ def read_configuration(content: Mapping[str, Any]) -> dict[str, Any]:
     config["evaluations"] = always | config["evaluations"]
     check(config)
     return config
-
-
-def hint(value: Any, known: Sequence[str]) -> str:
-    """Return " (did you mean ...?)" where a known name is close to the value, else ""."""
-    close = difflib.get_close_matches(str(value), list(map(str, known)), 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _messages(error: ValidationError) -> list[str]:
@@ -63,26 +59,13 @@ def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 def _reason(fault: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
-    value, kind = fault["input"], fault["type"]
+    kind = fault["type"]
     if kind == "extra_forbidden":
         known = _keys_at(place[:-1])
         return f"there is no such key{hint(place[-1], known)}; there are {', '.join(known)}"
     if kind == "missing":
         return "this key is needed"
-    if kind == "literal_error":
-        known = [part.strip(" '") for part in fault["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return f"{value!r} is none of {', '.join(known)}{hint(value, known)}"
-    if kind == "float_type" and _is_number(value):
-        return f"{value!r} is text to YAML; write it with a point, such as 1.0e-3"
-    text = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"{text.removeprefix('value error, ')}; found {value!r}"
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
+    return reason(fault)
 
 
 def _keys_at(place: tuple[str | int, ...]) -> list[str]:

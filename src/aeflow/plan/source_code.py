@@ -6,23 +6,34 @@ Snakemake therefore starts without importing torch, and a rule's `input.code` is
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from aeflow.errors import ConfigError
 
 PACKAGE = Path(__file__).parents[1]
+_KINDS = (int, float, str, bool, list, dict, Mapping, Sequence, Literal, Annotated, Any, Ge, Gt, Le, Lt)
+TYPES = {kind.__name__: kind for kind in _KINDS}  # what annotations of keywords are made of
+
+
+class Keyword(NamedTuple):
+    """A keyword-only argument: its annotation ("" without one), and whether it must be given."""
+
+    annotation: str
+    required: bool
 
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """Bases and keyword-only constructor arguments (name -> annotation, and whether it has a default)."""
+    """Bases and keyword-only constructor arguments by name."""
 
     bases: tuple[str, ...]
-    keywords: dict[str, str]
-    required: frozenset[str]
+    keywords: dict[str, Keyword]
 
 
 def path_of(module: str) -> Path | None:
@@ -55,16 +66,19 @@ def class_info(architecture: str) -> ClassInfo:
     init = next((f for f in classes[name].body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
     if init is None or not any(base.startswith("Abstract") for base in bases):
         raise ConfigError(f"architecture {architecture!r} is not a model: no __init__, or no Abstract... base")
-    keywords = {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in init.args.kwonlyargs}
-    required = {a.arg for a, d in zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True) if d is None}
-    return ClassInfo(bases, keywords, frozenset(required))
+    return ClassInfo(bases, _keywords(init))
+
+
+def _keywords(function: ast.FunctionDef) -> dict[str, Keyword]:
+    given = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {a.arg: Keyword(ast.unparse(a.annotation) if a.annotation else "", default is None) for a, default in given}
 
 
 @cache
-def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
-    """Return the keyword-only arguments of a method as its class declares it; () where it inherits the method.
+def keywords_of(module: str, cls: str, method: str) -> dict[str, Keyword]:
+    """Return the keyword-only arguments of a method by name, as its class declares it.
 
-    ConfigError if there is no such module or class.
+    {} where the class inherits the method. ConfigError if there is no such module or class.
     """
     path = path_of(module)
     if path is None:
@@ -73,8 +87,8 @@ def keywords_of(module: str, cls: str, method: str) -> tuple[str, ...]:
         if isinstance(node, ast.ClassDef) and node.name == cls:
             for function in node.body:
                 if isinstance(function, ast.FunctionDef) and function.name == method:
-                    return tuple(a.arg for a in function.args.kwonlyargs)
-            return ()
+                    return _keywords(function)
+            return {}
     raise ConfigError(f"{module}: has no class {cls}")
 
 
@@ -120,25 +134,27 @@ def _literal(module: str, node: ast.expr) -> Any:
 
 
 @cache
-def choices(module: str, annotation: str) -> tuple[Any, ...]:
-    """Return the values of an annotation `Literal[...]`, or of the name of one, as `module` writes it.
+def type_of(module: str, annotation: str) -> Any:
+    """Return the type that an annotation means, as `module` writes it, without running the module.
 
-    () for an annotation of another kind. A name imported from another module of the package is looked up there.
+    Names of types (`TYPES`) stand for themselves; others are looked up among the module's assignments and what it
+    imports from the package. ConfigError for a name that is neither.
     """
-    node = ast.parse(annotation, mode="eval").body
-    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
-        values = ast.literal_eval(node.slice)
-        return values if isinstance(values, tuple) else (values,)
-    if not isinstance(node, ast.Name):
-        return ()
+    node = ast.parse(annotation, mode="eval")
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    known = {name: TYPES[name] if name in TYPES else _named_type(module, name) for name in names}
+    return eval(compile(node, f"{module}: {annotation}", "eval"), {"__builtins__": {}}, known)
+
+
+def _named_type(module: str, name: str) -> Any:
     for statement in _tree(path_of(module)).body:
-        if isinstance(statement, ast.Assign) and any(ast.unparse(target) == node.id for target in statement.targets):
-            return choices(module, ast.unparse(statement.value))
+        if isinstance(statement, ast.Assign) and any(ast.unparse(target) == name for target in statement.targets):
+            return type_of(module, ast.unparse(statement.value))
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("aeflow."):
             for alias in statement.names:
-                if node.id == (alias.asname or alias.name):
-                    return choices(statement.module, alias.name)
-    return ()
+                if name == (alias.asname or alias.name):
+                    return _named_type(statement.module, alias.name)
+    raise ConfigError(f"{module}: the type {name!r} of a keyword is not known; there are {', '.join(TYPES)}")
 
 
 @cache
