@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 localrules:
     all,
+    check_rows,
     log_run,
 
 

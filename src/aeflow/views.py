@@ -19,7 +19,9 @@ def rows_of(obs: pd.DataFrame, where: Mapping[str, Sequence], name: str) -> np.n
     for column, allowed in where.items():
         if column not in obs.columns:
             raise DataError(f"{name}: column {column!r} does not exist; there are {', '.join(obs.columns)}")
-        mask &= obs[column].isin(list(allowed)).to_numpy()
+        # true is not 1: YAML reads yes as true, which must not select the digit 1
+        is_bool = pd.api.types.is_bool_dtype(obs[column].dtype)
+        mask &= obs[column].isin([value for value in allowed if isinstance(value, bool) == is_bool]).to_numpy()
     return mask
 
 

@@ -34,6 +34,8 @@ DATASET = "results/datasets/{dataset}"
 DATASET_FILES = dataset_files(DATASET, "X_train", "X_val", "X_test", "obs", "var", "dataset")
 TRAINING_FILES = {name: path for name, path in DATASET_FILES.items() if name != "X_test"}
 RUN_FILES = run_files(RUN)
+# another question to the rows of a dataset changes none of its runs, but none may be trained before it is checked
+CHECKED_ROWS = ancient(f"{DATASET}/rows.json")
 
 # mirrors do not change results; in params, a change of them would plan new runs
 os.environ["AEFLOW_MIRRORS"] = json.dumps(config["mirrors"])

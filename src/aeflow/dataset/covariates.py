@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from aeflow.errors import DataError
+from aeflow.labels import has_label
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,11 @@ def _complete(obs: pd.DataFrame, column: str) -> pd.Series:
     if column not in obs:
         raise DataError(f"condition_on: column {column!r} does not exist; there are {', '.join(obs.columns)}")
     values = obs[column]
-    if values.isna().any():
-        raise DataError(f"condition_on: column {column!r} has {int(values.isna().sum())} missing values")
+    known = has_label(values)
+    if not known.all():
+        first = values[~known].iloc[0]
+        raise DataError(
+            f"condition_on: {(~known).sum()} of {len(values)} rows have no {column} (found {str(first)!r}), which a "
+            "conditional model must be given"
+        )
     return values

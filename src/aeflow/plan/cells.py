@@ -102,6 +102,34 @@ def draws(dataset: str, model: str, config: Mapping[str, Any]) -> bool:
     return "AbstractGenerative" in bases or mixture
 
 
+def asked_of_rows(dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything of a configuration that needs rows of a dataset; see `aeflow.plan.sample_sheet`."""
+    block = config["datasets"][dataset]
+    of_dataset = [cell for cell in cells(config) if cell.dataset == dataset]
+    views = {cell.view for cell in of_dataset} | ({block["fit_on"]} if "fit_on" in block else set())
+    conditions: dict[str, dict[str, list[str]]] = {}
+    for cell in of_dataset:
+        columns = config["models"][cell.model].get("condition_on")
+        if columns:
+            of_model = conditions.setdefault(cell.model, {"columns": columns, "views": []})
+            of_model["views"] = sorted({*of_model["views"], cell.view})
+    run = {cell.view for cell in of_dataset}
+    tasks = {
+        name: task | {"views": [view for view in task["views"] if view in run]}
+        for name, task in config["tasks"].items()
+        if dataset in task["datasets"]
+    }
+    return {
+        "split": block["split"],
+        "split_seed": block["split_seed"],
+        "views": {name: config["views"][name] for name in sorted(views)},
+        "tasks": tasks,
+        "labels": block["labels"],
+        "judge": block["generate"].get("judge"),
+        "conditions": conditions,
+    }
+
+
 def is_linear(model: str, config: Mapping[str, Any]) -> bool:
     """Return whether a model has loadings."""
     return "AbstractLinear" in class_info(config["models"][model]["architecture"]).bases
