@@ -6,30 +6,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aeflow.dataset.split import split_rows
 from aeflow.errors import ConfigError
 from aeflow.plan.sample_sheet import check_sheet
 
 NORMAL = {"condition": ["normal"]}
-ASKED = {
-    "split": {"by": "donor", "fractions": {"train": 0.5, "val": 0.2, "test": 0.3}, "stratify": ["tissue", "condition"]},
-    "split_seed": 0,
-    "views": {"normal": NORMAL, "liver": {"tissue": ["liver"]}},
+CONFIG = {
+    "datasets": {"own": {"labels": ["sex", "tissue"], "generate": {"judge": "tissue"}}},
+    "views": {"normal": NORMAL, "liver": {"tissue": ["liver"]}, "unused": {"tissue": ["nowhere"]}},
+    "models": {"pca": {}, "cvae": {"condition_on": ["study"]}},
+    "experiments": {"e": {"datasets": ["own"], "views": ["normal", "liver"], "models": ["pca"], "seeds": [0]}}
+    | {"c": {"datasets": ["own"], "views": ["normal"], "models": ["cvae"], "seeds": [0, 1]}},
     "tasks": {
         "tumour": {
-            "views": ["normal"],
+            "datasets": ["own"],
+            "views": ["normal", "unused"],
             "anomaly": {"condition": ["tumour"]},
             "control": {"negative": {"study": ["GTEx"], **NORMAL}, "positive": {"study": ["TCGA"], **NORMAL}},
-        }
+        },
+        "of_another": {"datasets": ["other"], "views": ["normal"], "anomaly": {"tissue": ["nowhere"]}},
     },
-    "labels": ["sex", "tissue"],
-    "judge": "tissue",
-    "conditions": {"cvae": {"columns": ["study"], "views": ["normal"]}},
 }
+SPLIT = {"by": "donor", "fractions": {"train": 0.5, "val": 0.2, "test": 0.3}, "stratify": ["tissue", "condition"]}
 
 
 def sheet(n=80):
     i = np.arange(n)
-    return pd.DataFrame(
+    obs = pd.DataFrame(
         {
             "sample_id": [f"s{j}" for j in i],
             "donor_id": [f"d{j // 2}" for j in i],
@@ -40,12 +43,14 @@ def sheet(n=80):
             "centre": np.where(i % 2, "07", "13"),
             "grade": i % 3,
             "dose": i / 10,
+            "same": "x",
         }
     )
+    return obs.assign(split=split_rows(obs, SPLIT, 0))
 
 
-def asked(**changes):
-    found = copy.deepcopy(ASKED)
+def configuration(**changes):
+    found = copy.deepcopy(CONFIG)
     for path, value in changes.items():
         node = found
         *parents, last = path.split("__")
@@ -57,7 +62,7 @@ def asked(**changes):
 
 def test_everything_that_is_asked_is_counted():
     """Breaks if the counts a person reads before a long run are not those of the rows."""
-    rows = check_sheet(sheet(), "own", asked())
+    rows = check_sheet(sheet(), "own", configuration())
     assert sum(rows["n_obs"].values()) == 80
     assert sum(rows["views"]["normal"].values()) == (sheet()["condition"] == "normal").sum()
     task = rows["tasks"]["tumour, view normal"]
@@ -87,13 +92,16 @@ def test_everything_that_is_asked_is_counted():
         ({"views__liver": {"donor_id": ["d0"]}}, r"views.liver: .* leaves \d test rows|leaves \d (train|val) rows"),
         ({"tasks__tumour__anomaly": {"condition": ["normal"]}}, r"task tumour: \d+ test rows are normal and anomaly"),
         ({"tasks__tumour__anomaly": {"donor_id": ["d0", "d11"]}}, r"task tumour: no test row is anomaly"),
-        ({"judge": "same"}, r"generate.judge: same has 1 classes among the training rows, \['x'\]"),
         (
-            {"conditions__cvae__columns": ["sex"]},
+            {"datasets__own__generate__judge": "same"},
+            r"generate.judge: same has 1 classes among .* rows, \['x'\]",
+        ),
+        (
+            {"models__cvae__condition_on": ["sex"]},
             r"models.cvae.condition_on, view normal: training rows of the view: .* rows have no sex \(found ''\)",
         ),
         (
-            {"conditions": {"cvae": {"columns": ["tissue"], "views": ["liver"]}}},
+            {"models__cvae__condition_on": ["tissue"], "experiments__c__views": ["liver"]},
             r"models.cvae.condition_on, view liver: test rows: tissue 'lung' was not among the training rows",
         ),
     ],
@@ -101,12 +109,12 @@ def test_everything_that_is_asked_is_counted():
 def test_what_cannot_be_answered_is_named(changes, message):
     """Breaks if a filter selects nothing without a word, or a model fails on a row only after its training."""
     with pytest.raises(ConfigError, match=f"^dataset own: .*{message}"):
-        check_sheet(sheet().assign(same="x"), "own", asked(**changes))
+        check_sheet(sheet(), "own", configuration(**changes))
 
 
 def test_all_faults_are_told_at_once():
     """Breaks if a person has to start once for every misspelt value."""
-    changed = asked(views__liver={"tissue": ["Liver"]}, tasks__tumour__anomaly={"condition": ["tumor"]})
+    changed = configuration(views__liver={"tissue": ["Liver"]}, tasks__tumour__anomaly={"condition": ["tumor"]})
     with pytest.raises(ConfigError) as caught:
         check_sheet(sheet(), "own", changed)
     assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
@@ -118,4 +126,4 @@ def test_all_faults_are_told_at_once():
 @pytest.mark.parametrize("column", ["grade", "dose", "tissue"])
 def test_a_sound_condition_passes(column):
     """Breaks if classes or quantities that every row has are refused."""
-    assert check_sheet(sheet(), "own", asked(conditions={"cvae": {"columns": [column], "views": ["normal"]}}))
+    assert check_sheet(sheet(), "own", configuration(models__cvae__condition_on=[column]))

@@ -15,6 +15,7 @@ from aeflow.plan.repeated_keys import check_files
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer
+from aeflow.plan.unfinished import Unfinished, compare_the_rest, name_of
 from aeflow.files import run_files
 from snakemake_logger_plugin_aeflow import attach
 
@@ -25,7 +26,8 @@ checked = read_configuration(config)
 config.clear()
 config.update(checked)
 
-CELLS = cells.cells(config)
+UNFINISHED = Unfinished.read()  # nothing, but in the second pass after a failure with --keep-going
+CELLS = [cell for cell in cells.cells(config) if name_of(cell) not in UNFINISHED.runs]
 COHORTS = {name: cells.matrices(name, config) for name in config["cohorts"]}
 DATASETS = sorted({cell.dataset for cell in CELLS})
 SOURCES = {name: cohort["source"] for name, cohort in config["cohorts"].items()}
@@ -34,8 +36,6 @@ DATASET = "results/datasets/{dataset}"
 DATASET_FILES = dataset_files(DATASET, "X_train", "X_val", "X_test", "obs", "var", "dataset")
 TRAINING_FILES = {name: path for name, path in DATASET_FILES.items() if name != "X_test"}
 RUN_FILES = run_files(RUN)
-# another question to the rows of a dataset changes none of its runs, but none may be trained before it is checked
-CHECKED_ROWS = ancient(f"{DATASET}/rows.json")
 
 # mirrors do not change results; in params, a change of them would plan new runs
 os.environ["AEFLOW_MIRRORS"] = json.dumps(config["mirrors"])
@@ -185,8 +185,15 @@ def comparisons():
             wanted += [f"{folder}/reconstructions_{view}.png" for view in views]
         else:
             wanted += [f"{folder}/cohort.png", f"{folder}/probes.csv"]
-        wanted += [f"{folder}/gallery/{name}.png" for name in config["gallery"].get(dataset, {}).get("figures", ())]
-    return wanted
+        for name in config["gallery"].get(dataset, {}).get("figures", ()):
+            if set(cells.gallery_cells(dataset, name, config).values()) <= set(CELLS):
+                wanted.append(f"{folder}/gallery/{name}.png")
+    return UNFINISHED.without(wanted)
+
+
+def finished_figures():
+    """Folders of the runs' figures, but those that could not be drawn."""
+    return UNFINISHED.without(runs("figures"))
 
 
 def targets():

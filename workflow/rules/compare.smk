@@ -41,6 +41,7 @@ rule compare:
             labels={"dataset": "{dataset}", "kind": "means over views"},
             caption="../report/views.rst",
         ),
+        unfinished="results/comparison/{dataset}/unfinished.csv",
         dropped=report(
             "results/comparison/{dataset}/dropped.csv",
             category="Data",
@@ -52,6 +53,7 @@ rule compare:
     params:
         tasks=lambda w: {n: t for n, t in config["tasks"].items() if w.dataset in t["datasets"]},
         baseline=config["baseline"],
+        unfinished=lambda w: UNFINISHED.rows(w.dataset),
     script:
         "../scripts/compare.py"
 

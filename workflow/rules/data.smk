@@ -75,24 +75,9 @@ rule unify:
         "../scripts/unify.py"
 
 
-rule check_rows:
-    input:
-        obs=lambda w: cohort_of(w)["obs"],
-        code=code("aeflow.plan.sample_sheet"),
-    output:
-        rows=f"{DATASET}/rows.json",
-    log:
-        "logs/check_rows/{dataset}.log",
-    params:
-        asked=lambda w: cells.asked_of_rows(w.dataset, config),
-    script:
-        "../scripts/check_rows.py"
-
-
 rule preprocess:
     input:
         unpack(cohort_of),
-        rows=CHECKED_ROWS,
         code=lambda w: code("aeflow.dataset.preprocess", "aeflow.table", *cells.correction_modules(w.dataset, config)),
     output:
         **dataset_files(DATASET),

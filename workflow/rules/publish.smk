@@ -91,8 +91,8 @@ rule draw_reconstructions:
 rule log_run:
     input:
         metrics=runs("metrics.parquet"),
-        figures=runs("figures"),
-        leaderboards=[f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS],
+        figures=finished_figures(),
+        leaderboards=UNFINISHED.without(f"results/comparison/{d}/leaderboard.parquet" for d in DATASETS),
         comparisons=comparisons(),
         code=code("aeflow.tracking.log"),
     output:

@@ -7,7 +7,6 @@ rule train:
     input:
         **TRAINING_FILES,
         gene_sets=model_gene_sets,
-        rows=CHECKED_ROWS,
         code=lambda w: code(
             "aeflow.models.build",
             "aeflow.training.describe",

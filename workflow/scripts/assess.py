@@ -12,6 +12,7 @@ from aeflow.evaluation.evaluation import make_evaluation
 from aeflow.evaluation.metric import write_metrics
 from aeflow.evaluation.task import Task
 from aeflow.files import write_frame
+from aeflow.plan.sample_sheet import check_sheet
 from aeflow.run import Run
 from aeflow.scoring.scores import ScoreSettings
 
@@ -20,6 +21,7 @@ params = snakemake.params
 out = snakemake.output
 
 dataset = Dataset.open(Path(inputs.dataset).parent)
+check_sheet(dataset.obs, dataset.name, snakemake.config)
 run = Run.open(
     Path(inputs.model).parent,
     device=job.device(),

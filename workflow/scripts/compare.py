@@ -30,10 +30,18 @@ metrics = [read_metrics(path) for path in inputs.metrics]
 board = Leaderboard.of_runs(zip(specs, metrics, strict=True), params.baseline, donors=donors, stability=stability)
 dropped = summary_of_dropped(pd.read_parquet(inputs.dropped))
 views = over_views(board.frame, params.tasks, params.baseline)
+unfinished = pd.DataFrame(params.unfinished, columns=["dataset", "view", "model", "seed", "reason"])
 
 write_frame(board.frame, out.parquet)
-for frame, path in ((board.frame, out.csv), (board.ranks(), out.ranks), (views, out.views), (dropped, out.dropped)):
+tables = {
+    out.csv: board.frame,
+    out.ranks: board.ranks(),
+    out.views: views,
+    out.dropped: dropped,
+    out.unfinished: unfinished,
+}
+for path, frame in tables.items():
     with atomic_path(path) as tmp:
         frame.to_csv(tmp, index=False)
 with atomic_path(out.text) as tmp:
-    tmp.write_text(board.text(gate_text(read_json(inputs.quality))) + views_text(views))
+    tmp.write_text(board.text(gate_text(read_json(inputs.quality)), unfinished) + views_text(views))

@@ -14,6 +14,7 @@ from aeflow.dataset.dataset import Dataset
 from aeflow.expression.masks import gene_mask
 from aeflow.files import write_frame, write_json
 from aeflow.models.build import build
+from aeflow.plan.sample_sheet import check_sheet
 from aeflow.training.checkpoint import Checkpoint, save_tensors
 from aeflow.training.choose import fit_chosen
 from aeflow.training.describe import describe, fingerprint
@@ -27,6 +28,7 @@ seed = int(snakemake.wildcards.seed)
 device = job.device()
 
 dataset = Dataset.open(Path(inputs.dataset).parent)
+check_sheet(dataset.obs, dataset.name, snakemake.config)
 train = dataset.rows("train", params.view)
 val = dataset.rows("val", params.view)
 if params.permute:  # a control: what remains when no variable knows of another

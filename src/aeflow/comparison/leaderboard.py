@@ -136,10 +136,11 @@ class Leaderboard:
         values = rows.rename(columns={"mean": "value"})[["view", "metric", "model", "value"]]
         return rank_summary(values, block=("view", "metric"))
 
-    def text(self, note: str = "") -> str:
+    def text(self, note: str = "", unfinished: pd.DataFrame | None = None) -> str:
         """Return the leaderboard as text: per view and metric, models from best to worst, mean ± sd, verdict.
 
         note : sentence about the data for the foot, such as `aeflow.expression.quality.gate_text` gives.
+        unfinished : columns view, model, seed, reason of the runs that are not compared.
         """
         board = self.frame
         title = f"Dataset {board['dataset'].iloc[0]}"
@@ -151,6 +152,10 @@ class Leaderboard:
             lines += ["", f"trained on view {view}, {n_seeds} seed{'s' if n_seeds > 1 else ''}", ""]
             for _, rows in of_view[headline_rows(of_view)].groupby("metric", sort=True):
                 lines += self._text_of_metric(of_view, rows)
+        if unfinished is not None and len(unfinished):
+            lines += ["", "DID NOT FINISH, and is in no number above", ""]
+            for row in unfinished.itertuples():
+                lines.append(f"  {row.model:<16} view {row.view}, seed {row.seed}: {row.reason}")
         lines += [
             "",
             "Intervals: 95 %; paired by seed, for the randomness of training; over donors, for that of the test set.",

@@ -6,36 +6,15 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from aeflow.errors import ConfigError
 from aeflow.plan import corrections
 from aeflow.plan.configuration import Model
+from aeflow.plan.grid import Cell, cells
 from aeflow.plan.source_code import class_info, constant, keywords_of
 from aeflow.plan.values import checked
 from aeflow.training.settings import TrainingSettings
-
-
-class Cell(NamedTuple):
-    """One training: a row of the experiment grid."""
-
-    dataset: str
-    view: str
-    model: str
-    seed: int
-
-
-def cells(config: Mapping[str, Any]) -> list[Cell]:
-    """Return every cell of every experiment once, in a stable order."""
-    found = {
-        Cell(dataset, view, model, seed)
-        for experiment in config["experiments"].values()
-        for dataset in experiment["datasets"]
-        for view in experiment["views"]
-        for model in experiment["models"]
-        for seed in experiment["seeds"]
-    }
-    return sorted(found)
 
 
 def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
@@ -100,34 +79,6 @@ def draws(dataset: str, model: str, config: Mapping[str, Any]) -> bool:
     bases = class_info(config["models"][model]["architecture"]).bases
     mixture = config["datasets"][dataset]["generate"]["gmm"] > 0 and "AbstractClosedForm" not in bases
     return "AbstractGenerative" in bases or mixture
-
-
-def asked_of_rows(dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything of a configuration that needs rows of a dataset; see `aeflow.plan.sample_sheet`."""
-    block = config["datasets"][dataset]
-    of_dataset = [cell for cell in cells(config) if cell.dataset == dataset]
-    views = {cell.view for cell in of_dataset} | ({block["fit_on"]} if "fit_on" in block else set())
-    conditions: dict[str, dict[str, list[str]]] = {}
-    for cell in of_dataset:
-        columns = config["models"][cell.model].get("condition_on")
-        if columns:
-            of_model = conditions.setdefault(cell.model, {"columns": columns, "views": []})
-            of_model["views"] = sorted({*of_model["views"], cell.view})
-    run = {cell.view for cell in of_dataset}
-    tasks = {
-        name: task | {"views": [view for view in task["views"] if view in run]}
-        for name, task in config["tasks"].items()
-        if dataset in task["datasets"]
-    }
-    return {
-        "split": block["split"],
-        "split_seed": block["split_seed"],
-        "views": {name: config["views"][name] for name in sorted(views)},
-        "tasks": tasks,
-        "labels": block["labels"],
-        "judge": block["generate"].get("judge"),
-        "conditions": conditions,
-    }
 
 
 def is_linear(model: str, config: Mapping[str, Any]) -> bool:

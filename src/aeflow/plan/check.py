@@ -12,7 +12,8 @@ from aeflow.plan.configuration import Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
 from aeflow.plan.source_code import PACKAGE, class_info, constant, keywords_of, path_of
-from aeflow.plan.values import checked, hint
+from aeflow.plan.spelling import hint
+from aeflow.plan.values import checked
 
 
 def check(config: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from aeflow.errors import ConfigError
 from aeflow.plan.cells import cells, kind, tasks_of
 from aeflow.plan.source_code import PACKAGE, class_info
-from aeflow.plan.values import hint
+from aeflow.plan.spelling import hint
 from aeflow.plots.gallery.declaration import Declaration, gallery_figure
 
 FOLDER = PACKAGE / "plots" / "gallery"

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from aeflow.errors import ConfigError
 from aeflow.plan.check import check
 from aeflow.plan.configuration import EVALUATIONS, Configuration, as_dict
-from aeflow.plan.values import hint, numbers_of_yaml, reason
+from aeflow.plan.spelling import hint
+from aeflow.plan.values import numbers_of_yaml, reason
 
 UNION_MEMBERS = ("str", "int", "bool")
 

@@ -1,6 +1,8 @@
-"""What a configuration asks of a dataset, held against the sample sheet of its cohort before anything is fitted.
+"""What a configuration asks of a dataset, held against its sample sheet before anything is fitted or trained.
 
 A value that no row has would filter silently, or fail a job hours later: here it is named with the values there are.
+Every job that fits, trains or assesses asks first. No rule does it for them: it would plan all training anew whenever a
+task changes, or, with `ancient` on its output, make Snakemake overlook what else has changed.
 """
 
 from __future__ import annotations
@@ -12,32 +14,31 @@ import pandas as pd
 
 from aeflow.dataset import SPLITS
 from aeflow.dataset.covariates import CovariateCodes
-from aeflow.dataset.split import split_rows
 from aeflow.errors import ConfigError, DataError
 from aeflow.evaluation.task import Task
 from aeflow.labels import has_label
-from aeflow.plan.values import hint
+from aeflow.plan.grid import asked_of_rows
+from aeflow.plan.spelling import hint
 from aeflow.views import rows_of
 
 N_SHOWN = 12  # values of a column in a message
 FEWEST = {"train": 2, "val": 1, "test": 1}  # rows of a view: one row has no spread
 
 
-def check_sheet(obs: pd.DataFrame, dataset: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+def check_sheet(obs: pd.DataFrame, dataset: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return how many rows there are for everything that is asked of a dataset.
 
     Parameters
     ----------
-    obs : sample sheet of the cohort (n_obs rows).
-    asked : as `aeflow.plan.cells.asked_of_rows` returns it: split, split_seed, views, tasks, labels, judge and
-        conditions.
+    obs : sample sheet (n_obs rows) with column split.
+    config : a checked configuration.
 
     Raises
     ------
     ConfigError : with a line for each fault. A value of a filter that no row has; a view, or a group of a task, without
         rows in a split; a class of a condition that the training rows of a view lack; a judge with one class.
     """
-    obs = obs.assign(split=split_rows(obs, asked["split"], asked["split_seed"]))
+    asked = asked_of_rows(dataset, config)
     counted: dict[str, Any] = {"n_obs": _by_split(obs), "views": {}, "tasks": {}, "unlabelled": {}}
     # in three steps: a value that does not exist would be told again as a view, and as a group, without rows
     _all([lambda: _check_values(obs, asked)], dataset)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -12,16 +11,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aeflow.errors import ConfigError
 from aeflow.plan.source_code import type_of
+from aeflow.plan.spelling import hint
 
 # YAML 1.1, which Snakemake reads, takes a number without a point for text; YAML 1.2 and everyone else do not
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.ASCII)
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
-
-
-def hint(value: Any, known: Sequence[str]) -> str:
-    """Return " (did you mean ...?)" where a known name is close to the value, else ""."""
-    close = difflib.get_close_matches(str(value), list(map(str, known)), 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def numbers_of_yaml(content: Any) -> Any:
