@@ -67,6 +67,12 @@ def test_shipped_configurations_are_valid(name):
         ({"cohorts__mnist__options__n_trian": 3}, r"cohorts.mnist.options.n_trian: source mnist .*mean 'n_train'"),
         ({"models__vae__likelihood": "bernouli"}, r"models.vae.likelihood: 'bernouli' .*did you mean 'bernoulli'"),
         ({"models__ae__choose": {"network": ["mlp", "cov"]}}, r"models.ae.choose.network: 'cov' .*did you mean 'conv'"),
+        ({"datasets__mnist__split_seed": -1}, r"datasets.mnist.split_seed: .*greater than or equal to 0; found -1"),
+        (
+            {"experiments__images__seeds": [2**32]},
+            r"experiments.images.seeds.0: .*less than 4294967296; found 4294967296",
+        ),
+        ({"cohorts__mnist__source": ""}, r"cohorts.mnist.source: .*match pattern .*; found ''"),
         ({"gpu": 2}, r"gpu: input should be less than or equal to 1; found 2"),
         ({"assess": {"gpu": 2}}, r"assess.gpu: input should be less than or equal to 1; found 2"),
         ({"experiments__images__seeds": [0, 0]}, r"experiments.images.seeds: 0 is named twice"),

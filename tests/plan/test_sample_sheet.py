@@ -91,6 +91,7 @@ def test_everything_that_is_asked_is_counted():
         ),
         ({"views__liver": {"donor_id": ["d0"]}}, r"views.liver: .* leaves \d test rows|leaves \d (train|val) rows"),
         ({"tasks__tumour__anomaly": {"condition": ["normal"]}}, r"task tumour: \d+ test rows are normal and anomaly"),
+        ({"tasks__tumour__control__positive": NORMAL}, r"task tumour: \d+ test rows are in both groups of the control"),
         ({"tasks__tumour__anomaly": {"donor_id": ["d0", "d11"]}}, r"task tumour: no test row is anomaly"),
         (
             {"datasets__own__generate__judge": "same"},

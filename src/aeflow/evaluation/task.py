@@ -108,6 +108,9 @@ class Task:
         positive = rows_of(obs, self.control.positive, f"task {self.name}, control.positive")
         rows = ControlRows(negative & of_split, positive & of_split)
         self._check_some({"control_negative": rows.negative, "control_positive": rows.positive}, obs, split)
+        both = rows.negative & rows.positive
+        if both.any():
+            raise DataError(f"task {self.name}: {both.sum()} {split} rows are in both groups of the control")
         return rows
 
     def calibration(self, obs: pd.DataFrame) -> np.ndarray:

@@ -16,6 +16,8 @@ from aeflow.plan.values import STRICT
 from aeflow.training.settings import TrainingSettings
 
 Name = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
+FileName = Annotated[str, StringConstraints(pattern="^[a-z_0-9]+$")]  # of a source, without its ending
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every library takes
 Plugin = Annotated[str, StringConstraints(pattern=r"^[a-z_0-9.]+\.[A-Za-z0-9_]+$")]
 
 
@@ -53,8 +55,8 @@ class OpenBlock(BaseModel):
 class GeneSets(Block):
     """A gene-set file in GMT format."""
 
-    source: str = key(..., "Source in src/aeflow/download/registry/sources.yaml, such as msigdb.")
-    path: str = key(..., "File of that source.", "path")
+    source: FileName = key(..., "Source in src/aeflow/download/registry/sources.yaml, such as msigdb.")
+    path: str = key(..., "File of that source.", "path", min_length=1)
     min_genes: int = key(5, "A set with fewer genes among the data's variables is dropped.", "genes", ge=1)
 
 
@@ -89,7 +91,7 @@ class CohortOptions(OpenBlock):
 class Cohort(Block):
     """One aligned table of observations from one source."""
 
-    source: str = key(..., "A file of src/aeflow/sources.")
+    source: FileName = key(..., "A file of src/aeflow/sources.")
     gene_sets: Name | None = key(None, "Gene sets that the programs of a simulated source follow (key of gene_sets).")
     options: CohortOptions = key(CohortOptions(), "Keyword arguments of the source, documented in its file.")
 
@@ -183,7 +185,7 @@ class Dataset(Steps):
     """A cohort split and preprocessed, and what its runs are asked."""
 
     cohort: Name = key(..., "Key of cohorts.")
-    split_seed: int = key(0, "Seed of the split.")
+    split_seed: Seed = key(0, "Seed of the split.")
     fit_on: Name | None = key(None, "View whose training rows the fitted steps see. Default: all training rows.")
     training: Training = key(Training(), "Overrides of the top-level training keys on this dataset.")
     generate: Generate = key(Generate(), "Draws of models.")
@@ -223,9 +225,7 @@ class Experiment(Block):
     datasets: Names = key(..., "Keys of datasets.")
     views: Names = key(..., "Keys of views.")
     models: Names = key(..., "Keys of models.")
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Once] = key(
-        ..., "Seeds of weights, order of rows and draws."
-    )
+    seeds: Annotated[list[Seed], Field(min_length=1), Once] = key(..., "Seeds of weights, order of rows and draws.")
 
 
 class ControlBlock(Block):
