@@ -11,6 +11,7 @@ import torch
 from aeflow.dataset.batch import as_batch
 from aeflow.dataset.covariates import CovariateCodes
 from aeflow.dataset.dataset import Dataset
+from aeflow.errors import ConfigError
 from aeflow.expression.masks import gene_mask
 from aeflow.files import write_frame, write_json
 from aeflow.models.build import build
@@ -68,7 +69,10 @@ same_result = fingerprint(
 
 
 def make(hyperparameters):
-    model = build(params.architecture, train.n_vars, hyperparameters, mask, run["n_covariates"])
+    try:
+        model = build(params.architecture, train.n_vars, hyperparameters, mask, run["n_covariates"])
+    except ValueError as error:  # keywords that exclude each other, or do not suit the data
+        raise ConfigError(f"models.{snakemake.wildcards.model}: {error}") from error
     return model.to(device)
 
 

@@ -11,7 +11,7 @@ from aeflow.plan.cells import cells, hyperparameters, matrices, options_of, simu
 from aeflow.plan.configuration import Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
-from aeflow.plan.source_code import PACKAGE, class_info, constant, keywords_of, path_of
+from aeflow.plan.source_code import PACKAGE, Keyword, class_info, constant, keywords_of, path_of
 from aeflow.plan.spelling import hint
 from aeflow.plan.values import checked
 
@@ -248,11 +248,13 @@ def _check_evaluations(config: Mapping[str, Any]) -> None:
         for option in entry:
             if option != "evaluation":
                 _known_key(option, known, f"evaluations.{name}", entry["evaluation"])
+                module = f"aeflow.evaluation.{entry['evaluation'].rpartition('.')[0]}"
+                checked(entry[option], module, known[option].annotation, f"evaluations.{name}.{option}")
     for plugin in config["scores"]["families"]:
         _keywords(f"aeflow.scoring.{plugin}", "scores.families")
 
 
-def _keywords(plugin: str, key: str) -> Iterable[str]:
+def _keywords(plugin: str, key: str) -> dict[str, Keyword]:
     """Return the keyword arguments of a plug-in's class; ConfigError, naming the key, if there is no such class."""
     module, cls = plugin.rsplit(".", 1)
     try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from aeflow.correction.correction import Correction, check_fit, encode_labels
+from aeflow.keywords import Share
 
 
 class Shift(Correction):
     """Location by study, scale as it was."""
 
     @classmethod
-    def fit(cls, X, batch, tissue=None, *, strength=1.0):
+    def fit(cls, X, batch, tissue=None, *, strength: Share = 1.0):
         """Fit on X (n_fit, n_vars); `strength` 1 removes the whole difference, 0 nothing of it."""
         X, batch, _ = check_fit(X, batch, tissue, cls.name)
         batches = sorted(set(batch))

@@ -7,6 +7,7 @@ import numpy as np
 from aeflow.evaluation.assessment import Assessment
 from aeflow.evaluation.evaluation import Evaluation, Findings
 from aeflow.evaluation.metric import declare, measured
+from aeflow.keywords import Size
 from aeflow.scoring.forward import reconstruct_all
 
 declare("my_questions", "worst_share", "lower", "Share of the squared error that the worst variables have.")
@@ -15,7 +16,7 @@ declare("my_questions", "worst_share", "lower", "Share of the squared error that
 class Worst(Evaluation):
     """The share of the test rows' squared error in the `n_worst` variables with the largest."""
 
-    def __init__(self, *, n_worst: int):
+    def __init__(self, *, n_worst: Size):
         self.n_worst = n_worst
 
     def evaluate(self, a: Assessment) -> Findings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from aeflow.keywords import Size
 from aeflow.models.base import AbstractAutoencoder, Batch, Losses
 from aeflow.models.parts.losses import squared_error
 
@@ -15,7 +16,7 @@ from aeflow.models.parts.losses import squared_error
 class MyAE(AbstractAutoencoder):
     """Tied weights."""
 
-    def __init__(self, n_vars: int, *, n_latent: int = 32):
+    def __init__(self, n_vars: int, *, n_latent: Size = 32):
         super().__init__()
         self.n_latent = n_latent
         self.weight = nn.Parameter(torch.empty(n_latent, n_vars))
