@@ -92,7 +92,7 @@ class Run:
 
     def scores(self, table: Table) -> dict[str, np.ndarray]:
         """Return {family/score: (n_obs,) float64} of every score; higher means more anomalous."""
-        return self.scorer.scores(self.batch(table))
+        return self.scorer.scores(self.batch(table), table.obs["sample_id"].tolist())
 
     def generate(self, n_draws: int, *, seed: int = 0, noise: bool = True, like: Table | None = None) -> np.ndarray:
         """Return x (n_draws, n_vars) drawn from the model, in the dataset's unit.

@@ -248,7 +248,7 @@ def test_degenerate_settings_train(name, case):
     try:
         fit(model, train.x, val.x, settings, seed=0, c_train=train.covariates, c_val=val.covariates)
     except DataError as error:  # PCA of fewer rows than latents has no answer, and says so
-        assert "exceeds the rank" in str(error)
+        assert "exceeds the rank" in str(error) or "1 training rows have no principal component" in str(error)
         return
     assert all(part.isfinite().all() for part in model.eval().losses(val._replace(generator=torch.Generator())))
 

@@ -7,6 +7,7 @@ job = start_job(snakemake)
 from pathlib import Path
 
 from aeflow.dataset.dataset import Dataset
+from aeflow.errors import DataError
 from aeflow.evaluation.assessment import Assessment, Companions
 from aeflow.evaluation.evaluation import make_evaluation
 from aeflow.evaluation.metric import write_metrics
@@ -41,7 +42,10 @@ metrics = []
 tables = {}
 for name, entry in params.evaluations.items():
     with job.timed(f"evaluation {name}"):
-        found = make_evaluation(entry).evaluate(assessment)
+        try:
+            found = make_evaluation(entry).evaluate(assessment)
+        except (ValueError, FloatingPointError) as error:
+            raise DataError(f"run {run.name}, evaluation {name}: {error}") from error
     metrics += found.metrics
     tables |= found.tables
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from aeflow.dataset.dataset import Dataset
-from aeflow.evaluation.generation.judge import judged, train_judge
+from aeflow.evaluation.generation.judge import judged, labelled, train_judge
 from aeflow.files import write_json
 from aeflow.training.checkpoint import save_tensors
 
@@ -18,8 +18,10 @@ out = snakemake.output
 device = job.device()
 
 dataset = Dataset.open(Path(snakemake.input.dataset).parent)
-train = dataset.rows("train")
-test = dataset.rows("test")
+train = labelled(dataset.rows("train"), params.label)
+test = labelled(dataset.rows("test"), params.label)
+for split, rows in (("training", train), ("test", test)):
+    job.log.info("%d %s rows have a %s; the others are left out", rows.n_obs, split, params.label)
 levels = sorted(train.obs[params.label].astype(str).unique())
 y = torch.tensor(train.obs[params.label].astype(str).map(levels.index).to_numpy(), device=device)
 judge = train_judge(torch.from_numpy(train.X).to(device), y, len(levels), params.kind, params.seed)

@@ -113,7 +113,8 @@ class Assessment:
             val = self.val
             val_batch = self.val_batch
         sheet = pd.concat([table.obs[["sample_id", "split"]] for table in (val, self.test)], ignore_index=True)
-        return sheet.assign(**self.run.scorer.scores(concatenated(val_batch, self.test_batch)))
+        rows = concatenated(val_batch, self.test_batch)
+        return sheet.assign(**self.run.scorer.scores(rows, sheet["sample_id"].tolist()))
 
     def score(self, name: str) -> pd.Series:
         """Return one score of the rows of `scores`; DataError if no family of the configuration gives it."""

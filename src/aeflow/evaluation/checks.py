@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 
 
 def matrix(x: Any, name: str, *, n_obs: int | None = None, n_vars: int | None = None, least: int = 1) -> np.ndarray:
     """Return x as (n_obs, n_vars) float64; DataError if it is no finite matrix of the size asked for.
 
-    least : rows that must be there.
+    least : rows that must be there; with fewer there is no answer (UndefinedError).
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] == 0:
         raise DataError(f"{name}: a matrix (rows, variables) is needed, found shape {x.shape}")
     if len(x) < least:
-        raise DataError(f"{name}: at least {least} rows are needed, found {len(x)}")
+        raise UndefinedError(f"{name}: at least {least} rows are needed, found {len(x)}")
     if n_obs is not None and len(x) != n_obs:
         raise DataError(f"{name}: {n_obs} rows are needed, found {len(x)}")
     if n_vars is not None and x.shape[1] != n_vars:
@@ -43,7 +43,7 @@ def vector(values: Any, name: str, n: int | None = None) -> np.ndarray:
 
 
 def labels(values: Any, name: str, n: int, *, least: int = 1) -> np.ndarray:
-    """Return labels (n,) without missing ones, of `least` classes or more; DataError otherwise."""
+    """Return labels (n,) without missing ones; DataError otherwise, UndefinedError for fewer than `least` classes."""
     import pandas as pd
 
     values = np.asarray(values)
@@ -53,7 +53,7 @@ def labels(values: Any, name: str, n: int, *, least: int = 1) -> np.ndarray:
         raise DataError(f"{name}: label {int(np.argmax(pd.isna(values)))} is missing")
     found = pd.unique(values)
     if len(found) < least:
-        raise DataError(f"{name}: at least {least} classes are needed, found {found.tolist()}")
+        raise UndefinedError(f"{name}: at least {least} classes are needed, found {found.tolist()}")
     return values
 
 

@@ -8,20 +8,23 @@ joined by slashes are made for MLflow and for text.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import pandas as pd
 import pyarrow as pa
 from pandas.api.types import is_numeric_dtype
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.files import write_frame
 
+log = logging.getLogger(__name__)
 Direction = Literal["higher", "lower", "none"]
+Found = TypeVar("Found")
 
 
 class Interval(NamedTuple):
@@ -127,7 +130,7 @@ def measured(
     baseline: bool = False,
     batch: bool = False,
 ) -> list[Metric]:
-    """Return declared metrics of {name: value}, in that order.
+    """Return declared metrics of {name: value}, in that order; a value that is NaN is undefined, left out and logged.
 
     batch : the subject is a batch column; direction is then the one declared for such a subject.
 
@@ -142,8 +145,20 @@ def measured(
         if direction is None:
             raise DataError(f"metric {part}/{name}: declares no direction for a batch column such as {subject!r}")
         number = value if isinstance(value, Interval) else Interval(float(value), math.nan, math.nan)
+        if math.isnan(number.value):
+            log.warning("%s is undefined on these rows and left out", metric_text(part, subject, score, name))
+            continue
         found.append(Metric(part, subject, score, name, *map(float, number), direction, baseline))
     return found
+
+
+def defined(what: str, compute: Callable[[], Found], otherwise: Found) -> Found:
+    """Return what `compute` returns, or `otherwise` where these data do not define it, which is logged as `what`."""
+    try:
+        return compute()
+    except UndefinedError as error:
+        log.warning("%s: left out: %s", what, error)
+        return otherwise
 
 
 def metric_frame(metrics: Iterable[Metric]) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from aeflow.evaluation.assessment import Assessment
 from aeflow.evaluation.evaluation import Evaluation, Findings
 from aeflow.evaluation.metric import declare, measured
@@ -35,7 +37,8 @@ class Reconstruction(Evaluation):
             "reconstruction",
             {
                 "mse": error.mean() / a.run.spec.n_vars,
-                "explained_variance": 1 - error.sum() / null.sum(),
+                # rows that all equal the training mean have no variance to explain
+                "explained_variance": 1 - error.sum() / null.sum() if null.sum() > 0 else math.nan,
             },
             subject="test",
         )

@@ -47,11 +47,8 @@ class PCA(
 
     def solve(self, x: Tensor) -> None:
         n_obs, n_vars = x.shape
-        rank = min(n_obs - 1, n_vars)
-        if self.n_latent > rank:
-            raise DataError(
-                f"pca: n_latent {self.n_latent} exceeds the rank {rank} of {n_obs} rows x {n_vars} variables"
-            )
+        if n_obs < 2:
+            raise DataError(f"pca: {n_obs} training rows have no principal component; 2 are needed at least")
         x = x.double()
         mean = x.mean(0)
         centred = x - mean
@@ -59,7 +56,14 @@ class PCA(
         by_vars = n_vars <= n_obs
         gram = (centred.T @ centred if by_vars else centred @ centred.T) / (n_obs - 1)
         eigenvalues, vectors = torch.linalg.eigh(gram)
-        eigenvalues = eigenvalues.flip(0)[: self.n_latent].clamp(min=0)
+        # beyond the rank, eigenvalues are what rounding leaves, and their directions are not orthogonal
+        rank = int((eigenvalues > eigenvalues[-1] * max(n_obs, n_vars) * torch.finfo(x.dtype).eps).sum())
+        if self.n_latent > rank:
+            raise DataError(
+                f"pca: n_latent {self.n_latent} exceeds the rank {rank} of {n_obs} training rows "
+                f"({len(x.unique(dim=0))} of them different) x {n_vars} variables"
+            )
+        eigenvalues = eigenvalues.flip(0)[: self.n_latent]
         vectors = vectors.flip(1)[:, : self.n_latent]
         components = vectors.T if by_vars else (centred.T @ vectors).T
         components = components / components.norm(dim=1, keepdim=True).clamp(min=1e-300)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from aeflow.errors import DataError
 from aeflow.models.base import AbstractAutoencoder, AbstractClosedForm, AbstractDensity, Batch
 from aeflow.scoring.family import Reference, ScoreFamily
 from aeflow.scoring.forward import CHUNK, in_chunks
@@ -74,6 +75,8 @@ class LatentMixture:
 
     def __init__(self, reference: Reference):
         z_reference, seed = reference.z, reference.seed
+        if len(z_reference) < 2:
+            raise DataError(f"{GMM}: a mixture needs 2 training rows at least, found {len(z_reference)}")
         z = z_reference[kept(len(z_reference), reference.mixture_rows, seed)]
         self.space = Standardised(z)
         z = np.random.default_rng(seed).permutation(self.space(z))

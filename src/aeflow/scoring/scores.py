@@ -46,20 +46,25 @@ class Scorer:
         self.reference = reference
         self.families = [reference.fitted(family_class(name)) for name in families]
 
-    def scores(self, rows: Batch) -> dict[str, np.ndarray]:
+    def scores(self, rows: Batch, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Return {family/score: (n_obs,) float64} of every family, in their order.
+
+        names : (n_obs,) of the rows, for messages.
 
         Raises
         ------
         FloatingPointError
-            A score is not finite; names it.
+            A score is not finite; names it and the first such row.
         """
         z = encode_all(self.reference.model, rows)
         found: dict[str, np.ndarray] = {}
         for family in self.families:
             found |= family.scores(rows, z, found)
         for name, values in found.items():
-            n_bad = int((~np.isfinite(values)).sum())
-            if n_bad:
-                raise FloatingPointError(f"score {name} is not finite for {n_bad} rows")
+            bad = np.flatnonzero(~np.isfinite(values))
+            if len(bad):
+                first = f"row {bad[0]}" if names is None else f"sample {names[bad[0]]!r}"
+                raise FloatingPointError(
+                    f"score {name} is not finite for {len(bad)} of {len(values)} rows, first for {first}"
+                )
         return found

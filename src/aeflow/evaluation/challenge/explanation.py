@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import binary, matrix, vector
 
 
@@ -40,7 +40,7 @@ def gene_contributions(x: np.ndarray, x_hat: np.ndarray, typical: np.ndarray | N
         error /= typical
     total = error.sum(1, keepdims=True)
     if (total == 0).any():
-        raise DataError(f"x_hat: row {int(total.argmin())} has no error, so there is nothing to explain")
+        raise UndefinedError(f"x_hat: row {int(total.argmin())} has no error, so there is nothing to explain")
     return error / total
 
 

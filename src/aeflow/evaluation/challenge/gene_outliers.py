@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import matrix
 
 MAGNITUDES = (3.0, 6.0)
@@ -31,7 +31,7 @@ def pca_residual(x_train: np.ndarray, rank: int) -> Residual:
 
     x_train = matrix(x_train, "x_train", least=2)
     if not 1 <= rank <= min(x_train.shape):
-        raise DataError(f"rank: must be from 1 to {min(x_train.shape)}, found {rank}")
+        raise UndefinedError(f"rank: must be from 1 to {min(x_train.shape)}, found {rank}")
     pca = PCA(rank, random_state=0).fit(x_train)
     return lambda x: x - pca.inverse_transform(pca.transform(x))
 
@@ -61,7 +61,7 @@ def inject_outliers(
     genes = np.flatnonzero(np.asarray(sd) > 0)
     n = len(x) * len(genes)
     if n < 2:
-        raise DataError(f"x: {len(genes)} of {x.shape[1]} variables vary among training rows, {len(x)} rows")
+        raise UndefinedError(f"x: {len(genes)} of {x.shape[1]} variables vary among training rows, {len(x)} rows")
     rng = np.random.default_rng(seed)
     places = rng.choice(n, min(max(1, round(frequency * n)), n - 1), replace=False)
     i = places // len(genes)
@@ -120,7 +120,7 @@ def outlier_auprc(
     mean = of_train.mean(0)
     spread = of_train.std(0)
     if (spread[varies] == 0).any():
-        raise DataError(f"residual_train: 0 in all rows for {(spread[varies] == 0).sum()} variables that vary")
+        raise UndefinedError(f"residual_train: 0 in all rows for {(spread[varies] == 0).sum()} variables that vary")
     auprc = {}
     for magnitude in magnitudes:
         x, injected = inject_outliers(x_normal, centre, sd, magnitude=magnitude, frequency=frequency, seed=seed)

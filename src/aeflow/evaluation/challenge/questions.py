@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.assessment import Assessment
 from aeflow.evaluation.challenge.dilution import SHARES, dilute, has_partner
 from aeflow.evaluation.challenge.explanation import gene_contributions, set_enrichment
 from aeflow.evaluation.challenge.gene_outliers import outlier_auprc, pca_residual, whole_value
 from aeflow.evaluation.evaluation import Evaluation, Findings
-from aeflow.evaluation.metric import Metric, declare, measured
+from aeflow.evaluation.metric import Metric, declare, defined, measured
 from aeflow.evaluation.task import Task
 from aeflow.expression.masks import gene_mask
 from aeflow.run import Run
@@ -68,10 +68,12 @@ class Challenge(Evaluation):
         if a.companions.gene_sets is None:
             raise DataError("challenge: no gene sets were given")
         asked = Questions(a, task)
-        metrics = asked.dilution() + asked.gene_outliers()
         sets = gene_mask(a.companions.gene_sets, a.train.var, a.companions.min_genes)
-        metrics += asked.coherence(sets.mask)
-        tables = {"contributions": asked.contributions(), "enrichment": asked.enrichment(sets.mask, sets.names)}
+        metrics = defined("dilution", asked.dilution, [])
+        metrics += defined("gene outliers", asked.gene_outliers, [])
+        metrics += defined("loadings of gene sets", lambda: asked.coherence(sets.mask), [])
+        tables = defined("contributions", lambda: {"contributions": asked.contributions()}, {})
+        tables |= defined("enrichment", lambda: {"enrichment": asked.enrichment(sets.mask, sets.names)}, {})
         return Findings(metrics, tables)
 
 
@@ -102,7 +104,7 @@ class Questions:
             has = has_partner(tumour.obs, normal.obs, match)
         log.info("dilution by %s: %d of %d tumours have a partner", " and ".join(match), has.sum(), len(has))
         if not has.any():
-            raise DataError("dilution: no tumour of the test rows has a normal of its tissue among them")
+            raise UndefinedError("no tumour of the test rows has a normal of its tissue among them")
         tumour = tumour.select(rows=has)
         mixed = dilute(
             tumour.X,
@@ -190,6 +192,8 @@ class Questions:
         excess = self.shares(self.anomaly).mean(0) - self.shares(self.normal).mean(0)
         size = mask.sum(0)
         usable = (size > 0) & (size < len(mask))
+        if not usable.any():
+            raise UndefinedError(f"every one of {len(size)} gene sets has all {len(mask)} variables, or none")
         return set_enrichment(excess, mask[:, usable], [s for s, ok in zip(sets, usable, strict=True) if ok])
 
 
@@ -216,4 +220,6 @@ def set_coherence(loadings: np.ndarray, mask: np.ndarray) -> float:
         rest = mean - v * members[:, None]
         cosine = (v * rest).sum(1) / np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
         found.append(roc_auc_score(members, cosine))
+    if not found:
+        raise UndefinedError(f"no gene set has 2 of {len(mask)} variables or more, but not all")
     return float(np.mean(found))

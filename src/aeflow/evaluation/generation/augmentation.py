@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import labels, matrix
 from aeflow.evaluation.representation.heads import head_accuracy
 
@@ -47,7 +47,7 @@ def few_rows(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n row numbers, at random but for one row of each class; DataError if there are more classes than n."""
     names = np.unique(y)
     if not len(names) <= n <= len(y):
-        raise DataError(f"n_real: {n} rows cannot be taken of {len(y)} rows in {len(names)} classes")
+        raise UndefinedError(f"n_real: {n} rows cannot be taken of {len(y)} rows in {len(names)} classes")
     first = np.array([rng.choice(np.flatnonzero(y == name)) for name in names])
     rest = np.setdiff1d(np.arange(len(y)), first)
     return np.concatenate([first, rng.choice(rest, n - len(first), replace=False)])
@@ -93,7 +93,7 @@ def augmentation(
         raise DataError(f"n_repeats: at least 1 is needed, found {n_repeats}")
     n_control = min(n_added, len(x_train) - n_real)
     if n_control < 1:
-        raise DataError(f"n_real: {n_real} of {len(x_train)} real rows leave none for the control")
+        raise UndefinedError(f"n_real: {n_real} of {len(x_train)} real rows leave none for the control")
     rng, found = np.random.default_rng(seed), {"real": [], "augmented": [], "control": []}
     for _ in range(n_repeats):
         few = few_rows(y_train, n_real, rng)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import labels, matrix
 
 BLOCK = 512  # genes whose correlations with all others are held at once
@@ -51,7 +51,7 @@ def correlation_agreement(real: np.ndarray, generated: np.ndarray) -> dict[str, 
     b, flat = _unit_columns(generated[:, ~constant])
     n = a.shape[1]
     if n < 3:
-        raise DataError(f"real: {n} of {real.shape[1]} variables vary, at least 3 are needed")
+        raise UndefinedError(f"real: {n} of {real.shape[1]} variables vary, at least 3 are needed")
     sums = np.zeros(5)  # of D_real, D_generated, their squares and product, over pairs of genes
     for start in range(0, n, BLOCK):
         block = slice(start, min(start + BLOCK, n))
@@ -63,7 +63,7 @@ def correlation_agreement(real: np.ndarray, generated: np.ndarray) -> dict[str, 
     mean_p, mean_q, pp, qq, pq = sums / pairs
     var_p, var_q = pp - mean_p**2, qq - mean_q**2
     if var_p <= 1e-14:
-        raise DataError(f"real: the correlations of all {int(pairs)} pairs of variables are equal")
+        raise UndefinedError(f"real: the correlations of all {int(pairs)} pairs of variables are equal")
     # a generator that collapsed to one point has failed, but is a result: 0, as for draws without any correlation
     gamma = (pq - mean_p * mean_q) / np.sqrt(var_p * var_q) if var_q > 1e-14 else 0.0
     return {"gamma": float(gamma), "n_vars_used": n, "n_vars_constant": int(flat.sum())}
@@ -101,7 +101,7 @@ def class_gaussian_draws(
         raise DataError(f"classes_wanted: no training row is {unknown[0]!r}; there are {names.tolist()[:12]}")
     freedom = len(x_train) - len(names)
     if freedom < 1:
-        raise DataError(f"classes: {len(names)} classes of {len(x_train)} rows leave no covariance")
+        raise UndefinedError(f"classes: {len(names)} classes of {len(x_train)} rows leave no covariance")
     means = np.stack([x_train[codes == i].mean(0) for i in range(len(names))])
     residual = x_train - means[codes]
     sd = np.sqrt(np.square(residual).sum(0) / freedom)

@@ -6,6 +6,7 @@ training rows in the place of draws (what a perfect generator would get), `class
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from aeflow.evaluation.generation.judge import Judge, judged
 from aeflow.evaluation.generation.manifold import manifold_metrics, memorisation
 from aeflow.evaluation.generation.moments import moment_agreement
 from aeflow.evaluation.generation.two_samples import classifier_two_sample, frechet_distance, mmd2
-from aeflow.evaluation.metric import Metric, declare, measured
+from aeflow.evaluation.metric import Metric, declare, defined, measured
 from aeflow.scoring.space import kept
 
 MAX_ROWS = 2000  # of either side: neighbours and kernels cost the square of it
@@ -115,7 +116,11 @@ def baseline_metrics(n_draws: int, real: Reference, judge: Judge, *, seed: int) 
     stand_ins = {"real_train": real.x_train[rows]}
     if judge.kind != "images":
         wanted = real.classes_train[rng.choice(len(real.x_train), n_draws)]
-        stand_ins["class_gaussian"] = class_gaussian_draws(real.x_train, real.classes_train, wanted, rng)
+        stand_ins |= defined(
+            "class_gaussian",
+            lambda: {"class_gaussian": class_gaussian_draws(real.x_train, real.classes_train, wanted, rng)},
+            {},
+        )
     found: list[Metric] = []
     for name, x in stand_ins.items():
         against = without if name == "real_train" else real
@@ -156,14 +161,23 @@ def _one(x: np.ndarray, real: Reference, judge: Judge, rng: np.random.Generator,
     of_draws, p = judged(judge, _tensor(x, judge))
     of_test, _ = judged(judge, _tensor(test, judge))
     of_train, _ = judged(judge, _tensor(as_many, judge))
-    two_sample = classifier_two_sample(of_test, of_draws, seed=seed)
-    out = {"frechet": frechet_distance(of_test, of_draws), "frechet_floor": frechet_distance(of_test, of_train)}
-    out |= manifold_metrics(of_test, of_draws)
-    out |= {"mmd2": mmd2(of_test, of_draws, seed=seed), "two_sample_auroc": two_sample["auroc"]}
-    out |= {"confident": float((p.max(1) >= CONFIDENT).mean())}
-    out |= memorisation(train, test, x) | moment_agreement(test, x)
+    parts: dict[str, Callable[[], Mapping[str, float]]] = {
+        "frechet": lambda: {
+            "frechet": frechet_distance(of_test, of_draws),
+            "frechet_floor": frechet_distance(of_test, of_train),
+        },
+        "manifold": lambda: manifold_metrics(of_test, of_draws),
+        "mmd2": lambda: {"mmd2": mmd2(of_test, of_draws, seed=seed)},
+        "two_sample": lambda: {"two_sample_auroc": classifier_two_sample(of_test, of_draws, seed=seed)["auroc"]},
+        "confident": lambda: {"confident": float((p.max(1) >= CONFIDENT).mean())},
+        "memorisation": lambda: memorisation(train, test, x),
+        "moments": lambda: moment_agreement(test, x),
+    }
     if judge.kind != "images":
-        out |= {"gamma": correlation_agreement(test, x)["gamma"]}
+        parts["gamma"] = lambda: {"gamma": correlation_agreement(test, x)["gamma"]}
+    out: dict[str, float] = {}
+    for name, compute in parts.items():
+        out |= defined(f"generation, {name}", compute, {})
     return out
 
 
@@ -173,9 +187,10 @@ def _conditional(sampler: str, x: np.ndarray, y: np.ndarray, real: Reference, ju
     found = measured("generation", {"control_accuracy": (p.argmax(1) == y).mean()}, subject=sampler)
     if judge.kind == "images":  # a linear classifier of ten thousands of pixels rows says little, and takes minutes
         return found
-    of_draws = train_on_synthetic(x, y, real.x_train, real.y_train, real.x_test, real.y_test, seed=seed)
+    rows = (real.x_train, real.y_train), (real.x_test, real.y_test)
+    of_draws = defined("train on synthetic", lambda: train_on_synthetic(x, y, *rows[0], *rows[1], seed=seed), {})
     found += measured("generation", of_draws, subject=sampler)
     few = min(N_FEW, len(real.x_train) // 2)
     n = min(N_ADDED, len(x))
-    added = augmentation(real.x_train, real.y_train, x[:n], y[:n], real.x_test, real.y_test, n_real=few, seed=seed)
+    added = defined("augmentation", lambda: augmentation(*rows[0], x[:n], y[:n], *rows[1], n_real=few, seed=seed), {})
     return found + measured("augmentation", added, subject=sampler)

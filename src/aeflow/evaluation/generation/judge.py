@@ -17,7 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aeflow.errors import DataError
 from aeflow.files import read_json
+from aeflow.labels import has_label
+from aeflow.table import Table
 
 log = logging.getLogger(__name__)
 N_FEATURES = 64
@@ -55,11 +58,22 @@ class Judge(nn.Module):
         return self.classes(self.features(x))
 
 
+def labelled(table: Table, column: str) -> Table:
+    """Return the rows of a table that have a label in `column`; DataError if none has."""
+    known = has_label(table.obs[column])
+    if not known.any():
+        raise DataError(f"judge: none of {table.n_obs} rows has a {column}")
+    return table if known.all() else table.select(rows=known)
+
+
 def train_judge(x: Tensor, y: Tensor, n_classes: int, kind: str, seed: int) -> Judge:
     """Return a judge trained on rows x (n_obs, n_vars) with classes y (n_obs,) int64; images are shifted at random.
 
-    AdamW, cosine schedule, `EPOCHS` passes. FloatingPointError if the loss is not finite.
+    AdamW, cosine schedule, `EPOCHS` passes. DataError for fewer than 2 rows or classes, FloatingPointError if the loss
+    is not finite.
     """
+    if len(x) < 2 or n_classes < 2:
+        raise DataError(f"judge: 2 training rows of 2 classes are needed at least, found {len(x)} of {n_classes}")
     torch.manual_seed(seed)
     judge = Judge(x.shape[1], n_classes, kind).to(x.device)
     if kind != "images":

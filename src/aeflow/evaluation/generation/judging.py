@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,17 +10,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.assessment import Assessment
 from aeflow.evaluation.evaluation import Evaluation, Findings
 from aeflow.evaluation.generation.draw_table import draw_frame, given_rows
 from aeflow.evaluation.generation.draws import Reference, baseline_metrics, chain_metrics, draw_metrics
-from aeflow.evaluation.generation.judge import load_judge
+from aeflow.evaluation.generation.judge import labelled, load_judge
 from aeflow.evaluation.generation.sampling import draw_all
-from aeflow.evaluation.metric import Metric, measured
+from aeflow.evaluation.metric import Metric, defined, measured
 from aeflow.models.base import AbstractClosedForm, AbstractGenerative, AbstractMarkovChain
 from aeflow.table import Table
 
+log = logging.getLogger(__name__)
 CHAIN_STEPS, N_CHAINS = 1000, 200
 
 
@@ -50,7 +52,7 @@ class Generation(Evaluation):
         draws = {sampler: a.dataset.unscaled(x.cpu().numpy()) for sampler, x in drawn.items()}
         given_obs = a.train.obs.iloc[rows][list(codes)]
         table = draw_frame(draws, a.dataset.var["var_id"], given_obs)
-        metrics = self.judged(a, draws, given_obs) if self.judge else []
+        metrics = defined("draws by the judge", lambda: self.judged(a, draws, given_obs), []) if self.judge else []
         return Findings(metrics, {"generated": table})
 
     def judged(self, a: Assessment, draws: dict[str, np.ndarray], given: pd.DataFrame) -> list[Metric]:
@@ -100,6 +102,8 @@ def _codes(values: pd.Series, description: dict[str, Any], where: str) -> np.nda
 def _reference(train: Table, test: Table, description: dict[str, Any]) -> Reference:
     label = description["label"]
     columns = [c for c in ("study", "tissue", "condition") if c in train.obs] or [label]
+    train = labelled(train, label)
+    test = _judgeable(test, description)
     return Reference(
         x_train=train.X,
         y_train=_codes(train.obs[label], description, f"obs, {label}"),
@@ -107,3 +111,18 @@ def _reference(train: Table, test: Table, description: dict[str, Any]) -> Refere
         y_test=_codes(test.obs[label], description, f"obs, {label}"),
         classes_train=train.obs[columns].astype(str).agg("/".join, axis=1).to_numpy(),
     )
+
+
+def _judgeable(test: Table, description: dict[str, Any]) -> Table:
+    """Return the test rows whose class the judge has learnt; UndefinedError if there is none.
+
+    Left out are rows without a label, and those of a class that no training row of the dataset has.
+    """
+    label = description["label"]
+    known = test.obs[label].astype(str).isin(description["levels"]).to_numpy()
+    if not known.any():
+        raise UndefinedError(f"none of {len(known)} test rows has a {label} that the judge has learnt")
+    if known.all():
+        return test
+    log.warning("judge: %d of %d test rows have no %s that it has learnt: left out", (~known).sum(), len(known), label)
+    return test.select(rows=known)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import matrix
 
 CHUNK_BYTES = 64 * 2**20  # of distances held at once
@@ -112,7 +112,7 @@ def memorisation(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray)
     of_held_out = nearest_distance(held_out, train)
     of_generated = nearest_distance(generated, train)
     if np.median(of_held_out) == 0:
-        raise DataError(f"held_out: {(of_held_out == 0).sum()} of {len(held_out)} rows are training rows")
+        raise UndefinedError(f"held_out: {(of_held_out == 0).sum()} of {len(held_out)} rows are training rows")
     limit = np.quantile(of_held_out, COPY_QUANTILE)
     return {
         "distance_ratio": float(np.median(of_generated) / np.median(of_held_out)),

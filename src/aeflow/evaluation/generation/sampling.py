@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aeflow.errors import DataError
 from aeflow.models.base import AbstractAutoencoder, AbstractGenerative, AbstractPosterior, Batch, standard_normal
 from aeflow.scoring.forward import encode_all, in_chunks
 from aeflow.scoring.space import fit_mixture, kept
@@ -88,6 +89,8 @@ def mixture_draws(z_train: np.ndarray, n_draws: int, n_components: int, seed: in
 
     Fewer components are fitted where there are not ten training rows for each.
     """
+    if len(z_train) < 2:
+        raise DataError(f"gmm: a mixture needs 2 training rows at least, found {len(z_train)}")
     rng = np.random.default_rng(seed)
     z = z_train[kept(len(z_train), MAX_MIXTURE_ROWS, rng)].astype(np.float64)
     n_components = max(1, min(n_components, len(z) // 10))

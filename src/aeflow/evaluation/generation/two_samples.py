@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import labels, matrix
 from aeflow.evaluation.generation.manifold import squared_distances
 
@@ -49,7 +49,7 @@ def median_bandwidth(real: np.ndarray, seed: int = 0) -> float:
         real = real[np.random.default_rng(seed).choice(len(real), MAX_BANDWIDTH_ROWS, replace=False)]
     found = float(np.median(pdist(real)))
     if found == 0:
-        raise DataError("real: the median distance between rows is 0, so there is no bandwidth")
+        raise UndefinedError("real: the median distance between rows is 0, so there is no bandwidth")
     return found
 
 
@@ -117,7 +117,7 @@ def classifier_two_sample(
         else np.unique(labels(groups, "groups", len(real)), return_inverse=True)[1]
     )
     if len(set(donors)) < n_splits:
-        raise DataError(f"groups: {n_splits} folds need as many donors, found {len(set(donors))}")
+        raise UndefinedError(f"groups: {n_splits} folds need as many donors, found {len(set(donors))}")
     x = np.concatenate([real, generated])
     y = np.repeat([0, 1], [len(real), len(generated)])
     group = np.concatenate([donors, donors.max() + 1 + np.arange(len(generated))])

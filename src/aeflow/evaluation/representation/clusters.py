@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import labels, matrix
 from aeflow.scoring.space import Standardised, kept
 
@@ -47,7 +47,7 @@ def silhouette_width(z: np.ndarray, y: np.ndarray, seed: int = 0) -> float:
     z, y = z[rows], y[rows]
     n_groups = len(np.unique(y))
     if not 2 <= n_groups < len(y):
-        raise DataError(f"y: {n_groups} groups among {len(y)} rows have no silhouette")
+        raise UndefinedError(f"y: {n_groups} groups among {len(y)} rows have no silhouette")
     return float(silhouette_score(z, y))
 
 
@@ -64,7 +64,7 @@ def subspace_angles_degrees(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for name, basis in (("a", a), ("b", b)):
         rank = np.linalg.matrix_rank(basis)
         if rank < basis.shape[1]:
-            raise DataError(f"{name}: {basis.shape[1]} directions span {rank} dimensions only")
+            raise UndefinedError(f"{name}: {basis.shape[1]} directions span {rank} dimensions only")
     return np.degrees(subspace_angles(a, b))
 
 
@@ -80,7 +80,7 @@ def linear_cka(a: np.ndarray, b: np.ndarray) -> float:
     b = b - b.mean(0)
     for name, z in (("a", a), ("b", b)):
         if not z.any():
-            raise DataError(f"{name}: all {len(z)} rows are equal")
+            raise UndefinedError(f"{name}: all {len(z)} rows are equal")
     return float(np.square(a.T @ b).sum() / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)))
 
 

@@ -39,6 +39,50 @@ def make_head(kind: str, n_obs: int, n_vars: int, seed: int = 0) -> Any:
     return make_pipeline(StandardScaler(), head)
 
 
+def predicted(
+    z_train: np.ndarray, y_train: np.ndarray, z_test: np.ndarray, *, head: str = "logistic", seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes that a head names, and the commonest class of its training rows, both (n_test,) str.
+
+    Training rows of one class teach that class.
+
+    Parameters
+    ----------
+    z_train : (n_train, n_latent) with labels y_train (n_train,); z_test : (n_test, n_latent). No donor may have rows in
+        both.
+    head : one of `HEADS`.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    z_train = matrix(z_train, "z_train", least=2)
+    z_test = matrix(z_test, "z_test", n_vars=z_train.shape[1])
+    y_train = labels(y_train, "y_train", len(z_train)).astype(str)
+    classifier = make_head(head, *z_train.shape, seed)
+    names, counts = np.unique(y_train, return_counts=True)
+    commonest = np.full(len(z_test), names[counts.argmax()])
+    if len(names) == 1:
+        return commonest, commonest
+    with warnings.catch_warnings():
+        if head == "mlp":  # its number of epochs is fixed on purpose
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        return classifier.fit(z_train, y_train).predict(z_test), commonest
+
+
+def accuracies(y: np.ndarray, named: np.ndarray, commonest: np.ndarray) -> dict[str, float]:
+    """Return accuracy, balanced_accuracy (mean recall of the classes of y) and majority (accuracy of `commonest`).
+
+    y, named, commonest : (n_obs,) true classes, and those that `predicted` returned. A class that training lacked, or
+    that is never named, has recall 0: it is not left out.
+    """
+    y = labels(y, "y", len(named)).astype(str)
+    right = named == y
+    return {
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(np.mean([right[y == name].mean() for name in np.unique(y)])),
+        "majority": float((y == commonest).mean()),
+    }
+
+
 def head_accuracy(
     z_train: np.ndarray,
     y_train: np.ndarray,
@@ -48,28 +92,6 @@ def head_accuracy(
     head: str = "logistic",
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return accuracy, balanced_accuracy (mean recall of the classes) and majority (accuracy of the commonest class).
-
-    Parameters
-    ----------
-    z_train : (n_train, n_latent) and z_test : (n_test, n_latent); no donor may have rows in both.
-    y_train, y_test : labels. A test class that training lacks counts as wrong: it is not left out.
-    head : one of `HEADS`.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-
-    z_train = matrix(z_train, "z_train", least=2)
-    z_test = matrix(z_test, "z_test", n_vars=z_train.shape[1])
-    y_train = labels(y_train, "y_train", len(z_train), least=2).astype(str)
-    y_test = labels(y_test, "y_test", len(z_test)).astype(str)
-    with warnings.catch_warnings():
-        if head == "mlp":  # its number of epochs is fixed on purpose
-            warnings.simplefilter("ignore", ConvergenceWarning)
-        predicted = make_head(head, *z_train.shape, seed).fit(z_train, y_train).predict(z_test)
-    right = predicted == y_test
-    names, counts = np.unique(y_train, return_counts=True)
-    return {
-        "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean([right[y_test == name].mean() for name in np.unique(y_test)])),
-        "majority": float((y_test == names[counts.argmax()]).mean()),
-    }
+    """Return the `accuracies` on test rows of a head learnt on training rows of two classes or more."""
+    labels(y_train, "y_train", len(z_train), least=2)
+    return accuracies(y_test, *predicted(z_train, y_train, z_test, head=head, seed=seed))

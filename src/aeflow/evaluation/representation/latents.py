@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,15 @@ import pandas as pd
 from aeflow.evaluation.evaluation import Evaluation, Findings
 from aeflow.evaluation.metric import Metric, declare, measured
 from aeflow.evaluation.representation.clusters import clustering_agreement, silhouette_width
-from aeflow.evaluation.representation.heads import head_accuracy
+from aeflow.evaluation.representation.heads import accuracies, head_accuracy, predicted
+from aeflow.labels import has_label
 from aeflow.scoring.space import kept
 from aeflow.views import rows_of
 
 if TYPE_CHECKING:
     from aeflow.evaluation.assessment import Assessment
 
+log = logging.getLogger(__name__)
 # training rows given to a head: bounds its time on images; the same rows for every model of a view
 MAX_TRAIN = {"logistic": 10_000, "knn": 10_000, "mlp": 2_000}
 MAX_CLUSTERED = 5_000
@@ -28,6 +31,13 @@ _HEAD = "of a classifier (`logistic`, `knn`, `mlp`) on frozen latents, learnt on
 declare("representation", "accuracy", "higher", f"Accuracy {_HEAD} of other donors.", of_batch="lower")
 declare("representation", "balanced_accuracy", "higher", f"Mean recall of the classes {_HEAD}.", of_batch="lower")
 declare("representation", "majority", "none", "Accuracy of always naming the commonest class.", of_batch="none")
+declare(
+    "representation",
+    "n_unlabelled",
+    "none",
+    "Test rows without a label (blank, `NA`, `Not Reported`, ...), which are left out. Only where there are some.",
+    of_batch="none",
+)
 declare(
     "representation",
     "nmi",
@@ -87,22 +97,30 @@ class Representation(Evaluation):
 
         A head learns from the training rows of the view and is tested on its test rows. A column of one class in the
         view, such as condition where normals are trained on, is read off all test rows instead, by folds that keep
-        donors together.
+        donors together. Rows without a label are left out, and counted.
         """
         found: list[Metric] = []
-        train = (obs["split"] == "train").to_numpy() & in_view
-        test = (obs["split"] == "test").to_numpy()
+        donors = obs["donor_id" if "donor_id" in obs else "sample_id"].to_numpy()
         for column in self.labels:
+            known = has_label(obs[column])
             y = obs[column].astype(str).to_numpy()
-            if len(set(y[train])) > 1:
-                of_heads = _held_out(z, y, train, test & in_view, self.heads, seed)
-                rows = np.flatnonzero(test & in_view)
-            elif len(set(y[test])) > 1:
-                donors = obs["donor_id" if "donor_id" in obs else "sample_id"].to_numpy()
-                of_heads = _folds(z[test], y[test], donors[test], self.heads, seed)
-                rows = np.flatnonzero(test)
+            train = (obs["split"] == "train").to_numpy() & in_view & known
+            held_out = len(set(y[train])) > 1
+            asked = (obs["split"] == "test").to_numpy() & (in_view if held_out else True)
+            test = asked & known
+            unlabelled = asked & ~known
+            if held_out:
+                if len(set(y[test])) < 2:
+                    log.warning(
+                        "label %s: the view's test rows have %d classes: not measured", column, len(set(y[test]))
+                    )
+                    continue
+                of_heads = _held_out(z, y, train, test, self.heads, seed)
             else:
-                continue  # there is nothing to tell apart
+                test = _divisible(y, test, donors, column)
+                if not test.any():
+                    continue
+                of_heads = _folds(z[test], y[test], donors[test], self.heads, seed)
             about = {
                 "subject": f"baseline/{column}" if baseline else column,
                 "baseline": baseline,
@@ -110,6 +128,10 @@ class Representation(Evaluation):
             }
             for head, values in of_heads.items():
                 found += measured("representation", values, score=head, **about)
+            if unlabelled.any():
+                log.warning("label %s: %d test rows have none and are left out", column, unlabelled.sum())
+                found += measured("representation", {"n_unlabelled": unlabelled.sum()}, **about)
+            rows = np.flatnonzero(test)
             rows = rows[kept(len(rows), MAX_CLUSTERED, seed)]
             if 1 < len(set(y[rows])) < len(rows):
                 values = clustering_agreement(z[rows], y[rows], seed)
@@ -124,25 +146,45 @@ def _held_out(z, y, train, test, heads, seed) -> dict[str, dict[str, float]]:
     for head in heads:
         rows = np.flatnonzero(train)
         rows = rows[kept(len(rows), MAX_TRAIN[head], seed)]
-        found = head_accuracy(z[rows], y[rows], z[test], y[test], head=head, seed=seed)
-        out[head] = {key: found[key] for key in ("accuracy", "balanced_accuracy")}
-        out[""] = {"majority": found["majority"]}
+        _add(out, head, head_accuracy(z[rows], y[rows], z[test], y[test], head=head, seed=seed))
     return out
+
+
+def _divisible(y: np.ndarray, rows: np.ndarray, donors: np.ndarray, column: str) -> np.ndarray:
+    """Return `rows` (n_obs,) without classes of one donor, which no fold could learn and test; none if one is left."""
+    n_donors = {name: len(set(donors[rows & (y == name)])) for name in sorted(set(y[rows]))}
+    alone = [name for name, n in n_donors.items() if n < 2]
+    if len(n_donors) - len(alone) < 2:
+        if alone:
+            log.warning("label %s: donors of each class among the test rows: %s; not measured", column, n_donors)
+        return np.zeros_like(rows)
+    if alone:
+        log.warning("label %s: classes of one donor are left out: %s", column, ", ".join(alone))
+    return rows & ~np.isin(y, alone)
 
 
 def _folds(z, y, donors, heads, seed) -> dict[str, dict[str, float]]:
-    """Return the same, as means over folds that keep donors together; {} where no fold can be trained on."""
+    """Return the same over folds that keep donors together; the predictions of all folds are scored at once.
+
+    A mean over folds would leave out a class where a fold lacks it. There are `N_FOLDS`, or as many as the rarest class
+    has donors, so that each fold can have one.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = list(StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed).split(z, y, donors))
-    folds = [(train, test) for train, test in folds if len(set(y[train])) > 1 and len(test)]
+    n_folds = min(N_FOLDS, *(len(set(donors[y == name])) for name in set(y)))
+    folds = list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(z, y, donors))
     out: dict[str, dict[str, float]] = {}
-    for head in heads if folds else ():
-        found = [head_accuracy(z[t], y[t], z[v], y[v], head=head, seed=seed) for t, v in folds]
-        mean = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
-        out[head] = {key: mean[key] for key in ("accuracy", "balanced_accuracy")}
-        out[""] = {"majority": mean["majority"]}
+    for head in heads:
+        named, commonest = np.empty_like(y), np.empty_like(y)
+        for train, test in folds:
+            named[test], commonest[test] = predicted(z[train], y[train], z[test], head=head, seed=seed)
+        _add(out, head, accuracies(y, named, commonest))
     return out
+
+
+def _add(out: dict[str, dict[str, float]], head: str, found: dict[str, float]) -> None:
+    out[head] = {key: found[key] for key in ("accuracy", "balanced_accuracy")}
+    out[""] = {"majority": found["majority"]}
 
 
 def sparsity(z: np.ndarray) -> dict[str, float]:

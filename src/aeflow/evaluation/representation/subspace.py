@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aeflow.evaluation.evaluation import Evaluation, Findings
-from aeflow.evaluation.metric import declare, measured
+from aeflow.evaluation.metric import declare, defined, measured
 from aeflow.evaluation.representation.clusters import subspace_angles_degrees
 from aeflow.run import Run
 
@@ -32,7 +32,7 @@ class Subspace(Evaluation):
         if a.companions.baseline_run is None:
             return Findings()
         baseline = Run.open(a.companions.baseline_run, device=a.run.device)
-        values = subspace_metrics(a.run.loadings(), baseline.loadings())
+        values = defined("subspace", lambda: subspace_metrics(a.run.loadings(), baseline.loadings()), {})
         return Findings(measured("representation", values, subject="subspace"))
 
 
