@@ -49,6 +49,65 @@ def test_labels_are_read_off_latents():
         assert metrics[f"representation/study/{name}"].direction == "lower"
 
 
+def read_off(z: np.ndarray, obs: pd.DataFrame, column: str, heads=("logistic",)) -> dict[str, float]:
+    asked = Representation(labels=[column], heads=heads, batch_columns=[])
+    in_view = (obs["condition"] == "normal").to_numpy()
+    return values_of(asked.of_labels(z, obs, in_view, 0))
+
+
+@pytest.mark.parametrize("missing", ["", " ", "NA", "Not Reported", None, np.nan])
+def test_a_missing_label_is_not_a_class(missing, caplog):
+    """Breaks if blank rows, of one study as a rule, are a class that latents which know the study predict."""
+    obs = sheet().assign(condition="normal")
+    rng = np.random.default_rng(2)
+    sex = rng.choice(["male", "female"], len(obs)).astype(object)
+    gtex = (obs["study"] == "GTEx").to_numpy()
+    z = np.stack([3.0 * gtex, rng.normal(size=len(obs))], 1)  # knows the study, and nothing of sex
+    blank = obs.assign(sex=np.where(gtex, sex, missing))
+    found = read_off(z, blank, "sex", ("logistic", "knn"))
+    n_blank = int((~gtex & (obs["split"] == "test")).sum())
+    assert found.pop("representation/sex/n_unlabelled") == n_blank > 0
+    assert f"label sex: {n_blank} test rows have none and are left out" in caplog.text
+    assert found == read_off(z[gtex], obs.assign(sex=sex)[gtex].reset_index(drop=True), "sex", ("logistic", "knn"))
+
+
+def tumours(n: int, donors: list[str] | None = None) -> pd.DataFrame:
+    """Return 30 training and 20 test normals of a donor each, and n test tumours."""
+    obs = pd.DataFrame({"donor_id": [f"d{i}" for i in range(50)], "condition": "normal"})
+    obs["split"] = ["train"] * 30 + ["test"] * 20
+    more = pd.DataFrame({"donor_id": donors or [f"e{i}" for i in range(n)], "condition": "tumour", "split": "test"})
+    obs = pd.concat([obs, more], ignore_index=True)
+    return obs.assign(sample_id=[f"s{i}" for i in range(len(obs))])
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 7])
+def test_latents_that_carry_nothing_are_no_better_than_chance(n):
+    """Breaks if a class that is never predicted is left out where a fold lacks it, which gives an accuracy of 1."""
+    obs = tumours(n)
+    found = read_off(np.zeros((len(obs), 4)), obs, "condition")
+    assert found["representation/condition/logistic/balanced_accuracy"] == 0.5
+    assert found["representation/condition/logistic/accuracy"] == found["representation/condition/majority"]
+    assert found["representation/condition/majority"] == pytest.approx(20 / (20 + n))
+
+
+@pytest.mark.parametrize(("n", "donors"), [(1, None), (6, ["one"] * 6)])
+def test_a_class_of_one_donor_is_not_measured_and_that_is_said(n, donors, caplog):
+    """Breaks if folds are asked of what cannot be divided, which ends the evaluation, or is measured on nothing."""
+    obs = tumours(n, donors)
+    assert read_off(np.random.default_rng(0).normal(size=(len(obs), 4)), obs, "condition") == {}
+    assert "label condition: donors of each class among the test rows: {'normal': 20, 'tumour': 1}" in caplog.text
+
+
+def test_a_class_of_one_donor_does_not_take_the_others_with_it(caplog):
+    """Breaks if one rare class stops a label of many, or counts as a class that was tested."""
+    obs = tumours(6)
+    obs.loc[obs["donor_id"] == "e5", "condition"] = "metastasis"
+    z = np.stack([3.0 * (obs["condition"] == "tumour"), np.zeros(len(obs))], 1)
+    found = read_off(z, obs, "condition")
+    assert found["representation/condition/logistic/balanced_accuracy"] == 1
+    assert "label condition: classes of one donor are left out: metastasis" in caplog.text
+
+
 def test_sparsity_by_hand():
     """Breaks if dense and sparse are mixed up."""
     one, dense = np.eye(4)[np.arange(8) % 4], np.ones((8, 4))

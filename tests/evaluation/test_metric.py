@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import one
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation import metric as module
 from aeflow.evaluation.metric import (
     METRIC_COLUMNS,
@@ -17,6 +17,7 @@ from aeflow.evaluation.metric import (
     declarations,
     declare,
     declared,
+    defined,
     measured,
     metric_frame,
     metric_text,
@@ -138,3 +139,26 @@ def test_another_table_is_no_metrics(tmp_path):
         write_frame(bad, path)
         with pytest.raises(DataError, match=message):
             read_metrics(path)
+
+
+def test_what_is_undefined_is_left_out_and_named(caplog):
+    """Breaks if NaN reaches the tables, or a metric disappears without a word."""
+    values = {"mse": 1.0, "explained_variance": math.nan}
+    assert [m.name for m in measured("reconstruction", values, subject="test")] == ["mse"]
+    assert "reconstruction/test/explained_variance is undefined on these rows and left out" in caplog.text
+
+
+def test_one_undefined_number_takes_no_other_with_it(caplog):
+    """Breaks if an answer that the data do not allow ends the evaluation, or another fault passes as such a one."""
+
+    def undefined():
+        raise UndefinedError("all 7 rows are equal")
+
+    def wrong():
+        raise DataError("row 3: not finite")
+
+    assert defined("frechet", undefined, {}) == {}
+    assert "frechet: left out: all 7 rows are equal" in caplog.text
+    assert defined("frechet", lambda: {"frechet": 1.0}, {}) == {"frechet": 1.0}
+    with pytest.raises(DataError, match="row 3"):
+        defined("frechet", wrong, {})

@@ -88,7 +88,7 @@ def test_a_score_that_is_not_finite_is_named(reference):
     """Breaks if NaN, which every comparison calls false, is ranked among the scores."""
     x = rows(10, 2)
     x[3:5, 0] = torch.inf
-    with pytest.raises(FloatingPointError, match="score deviation/squared_error is not finite for 2 of 10 .* row 3"):
+    with pytest.raises(FloatingPointError, match=r"score deviation/squared_error is not finite for 2 of 10 .* row 3"):
         Scorer(("deviation.Deviation",), reference).scores(Batch(x))
     with pytest.raises(FloatingPointError, match="first for sample 's3'"):
         Scorer(("deviation.Deviation",), reference).scores(Batch(x), [f"s{i}" for i in range(10)])

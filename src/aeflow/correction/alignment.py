@@ -79,11 +79,20 @@ class Align(Correction):
             if not 0 <= value <= 1:
                 raise ConfigError(f"correct: {cls.name} {key} {value!r} must be between 0 and 1")
         scale = X.std(0)
+        n_components = fewer(n_components, max(1, int((scale > 1e-6).sum())), cls.name)
         scale = np.where(scale > 1e-6, scale, np.inf)  # constants: no part in components or residual
         mu = X.mean(0)
         Z = (X - mu) / scale
         V = components(Z, batch, n_components)
         T = Z @ V
+        for b in batches:
+            rows = T[batch == b]
+            rank = np.linalg.matrix_rank(rows - rows.mean(0), tol=1e-6 * np.abs(T).max() * len(rows))
+            if rank < n_components:
+                raise DataError(
+                    f"correction {cls.name}: {len(rows)} rows of batch {b!r} span {rank} of {n_components} components; "
+                    "are rows repeated?"
+                )
         ref = slice(None) if reference is None else [batches.index(reference)]
         mean = np.stack([T[batch == b].mean(0) for b in batches])
         cov = np.stack([_shrunken(T[batch == b], shrink) for b in batches])
@@ -131,7 +140,7 @@ def components(Z: np.ndarray, batch: np.ndarray, k: int) -> np.ndarray:
 def fewer(n_components: int, most: int, who: str) -> int:
     """Return the number of components that the rows allow; logged where that is less than was asked for."""
     if n_components > most:
-        log.warning("correction %s: %d components instead of %d: the rows span no more", who, most, n_components)
+        log.warning("correction %s: %d components instead of %d: the data span no more", who, most, n_components)
     return min(n_components, most)
 
 

@@ -8,7 +8,8 @@ empirical distribution over the other genes (non-parametric).
 
 Johnson, Li & Rabinovic (2007), Biostatistics 8:118-127; the numbers are those of R's sva::ComBat 3.46 (Leek et al.
 2012), quirks included: genes constant inside a batch are left as they are, a batch of one row switches to mean-only,
-the iteration stops on one criterion over all genes. What differs: the fit is frozen and `apply` corrects new rows.
+the iteration stops on one criterion over all genes. What differs: the fit is frozen and `apply` corrects new rows, and
+genes without residual variance, which sva makes NaN together with all others, are left as they are, too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aeflow.correction.shrinkage import posterior
 from aeflow.errors import DataError
 
 log = logging.getLogger(__name__)
+ROUNDING = 1e-7  # of a variable's standard deviation: residuals below are rounding
 
 
 class ComBat(Correction):
@@ -74,8 +76,30 @@ class ComBat(Correction):
         if not varies.any():
             raise DataError(f"correction {cls.name}: each of {X.shape[1]} variables is constant inside a batch")
         ref = None if reference is None else batches.index(reference)
-        alpha, beta, sd, Z = _standardise(X[:, varies], masks, _design(tissue, levels), ref, batches, levels)
-        gamma, delta = posterior(Z, masks, ref, mean_only, nonparametric)
+        design = _design(tissue, levels)
+        alpha, beta, sd = _model(X[:, varies], masks, design, ref, batches, levels)
+        # one gene that the model explains entirely would be divided by 0, and spoil the prior that all genes share
+        left = sd > ROUNDING * X[:, varies].std(0)
+        if not left.all():
+            log.warning(
+                "correction %s: %d of %d variables have no variance beside the model%s: they stay as they are",
+                cls.name,
+                (~left).sum(),
+                len(left),
+                "" if reference is None else f" in {reference}",
+            )
+            varies[varies] = left
+            alpha, beta, sd = alpha[left], beta[:, left], sd[left]
+            if not left.any():
+                raise DataError(f"correction {cls.name}: no variable has variance beside the model")
+        Z = (X[:, varies] - alpha - (design @ beta if levels else 0.0)) / sd
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gamma, delta = posterior(Z, masks, ref, mean_only, nonparametric)
+        if not (np.isfinite(gamma).all() and np.isfinite(delta).all()):
+            raise DataError(
+                f"correction {cls.name}: no prior can be estimated from {Z.shape[1]} variables: two are needed that "
+                "differ in mean and variance"
+            )
         full = {"alpha": np.zeros(X.shape[1]), "beta": np.zeros((len(beta), X.shape[1])), "sd": np.ones(X.shape[1])}
         full |= {"gamma": np.zeros((len(batches), X.shape[1])), "delta": np.ones((len(batches), X.shape[1]))}
         for key, value in {"alpha": alpha, "beta": beta, "sd": sd, "gamma": gamma, "delta": delta}.items():
@@ -107,8 +131,8 @@ def _design(labels: np.ndarray | None, levels: list[str]) -> np.ndarray | None:
     return (np.asarray(labels, dtype=object)[:, None] == np.array(levels[1:], dtype=object)).astype(float)
 
 
-def _standardise(X, masks, covariates, ref, batches, levels):
-    """Return alpha (g,), beta (p, g), sigma (g,) and the standardised Z (n, g) of sva's first step."""
+def _model(X, masks, covariates, ref, batches, levels):
+    """Return alpha (g,), beta (p, g) and sigma (g,) of sva's first step."""
     design = np.stack(masks, axis=1).astype(float)
     n_batch, n = design.shape[1], len(X)
     if ref is not None:
@@ -126,5 +150,4 @@ def _standardise(X, masks, covariates, ref, batches, levels):
     else:
         alpha = coefficients[ref]
         variance = np.mean((X - fitted)[masks[ref]] ** 2, axis=0)
-    sd = np.sqrt(variance)
-    return alpha, beta, sd, (X - alpha - design[:, n_batch:] @ beta) / sd
+    return alpha, beta, np.sqrt(variance)

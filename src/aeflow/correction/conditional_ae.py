@@ -52,7 +52,7 @@ class ConditionalAE(Correction):
         Parameters
         ----------
         reference : study that every row is decoded into.
-        n_components : k, lowered (and logged) to what the rows of an inner fold span.
+        n_components : k, lowered (and logged) to what the rows of an inner fold span, and to n_vars.
         n_latent, n_hidden : widths of code and hidden layers.
         match : weight of the MMD, 0 or more.
         keep : share of the residual that is left, 0 to 1.
@@ -87,7 +87,8 @@ class ConditionalAE(Correction):
         fold = np.empty(len(X), dtype=int)  # inner folds, each with its share of every study
         for i in range(len(batches)):
             fold[label == i] = np.arange(counts[i]) % N_FOLDS
-        k = fewer(n_components, int(min((fold != i).sum() for i in range(N_FOLDS))) - 1, cls.name)
+        n_least = int(min((fold != i).sum() for i in range(N_FOLDS)))
+        k = fewer(n_components, min(n_least - 1, X.shape[1]), cls.name)
         energy = np.empty(len(X))
         for i in range(N_FOLDS):
             held = fold == i

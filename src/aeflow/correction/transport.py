@@ -52,7 +52,7 @@ class Transport(Correction):
         Parameters
         ----------
         reference : study to move to; there is no common one, as transport is between two clouds.
-        n_components : k, lowered (and logged) to the n_fit - 1 that the rows span.
+        n_components : k, lowered (and logged) to the n_fit - 1 that the rows span, and to n_vars.
         blur : root of eps in units of the reference's median distance, above 0; large: only the means are matched.
         amount : share of the displacement that is applied, 0 to 1.
         """
@@ -71,7 +71,7 @@ class Transport(Correction):
         scale = np.where(scale > 1e-6, scale, np.inf)  # constants: no part in the components
         mu = X.mean(0)
         Z = (X - mu) / scale
-        V = components(Z, batch, fewer(n_components, len(X) - 1, cls.name))
+        V = components(Z, batch, fewer(n_components, min(len(X) - 1, X.shape[1]), cls.name))
         T = Z @ V
         Y = T[batch == reference]
         pairs = _cost(Y, Y)[np.triu_indices(len(Y), 1)]
