@@ -47,6 +47,13 @@ def test_a_constant_decimal_is_not_divided_by_zero():
     assert CovariateCodes.fit(obs, ["age"]).encode(obs).tolist() == [[0], [0]]
 
 
+@pytest.mark.parametrize("n", [3, 6, 7, 10])
+def test_equal_decimals_have_no_spread_whatever_rounding_says(n):
+    """Breaks if the sum of equal values is rounded, and a later row is divided by what that leaves."""
+    codes = CovariateCodes.fit(pd.DataFrame({"age": np.full(n, 0.1)}), ["age"])
+    assert codes.encode(pd.DataFrame({"age": [0.2]}))[0, 0] == pytest.approx(0.1)
+
+
 def test_columns_keep_the_order_asked_for():
     """Breaks if the decoder's inputs mean something else at the next call."""
     codes = CovariateCodes.fit(TRAIN, ["age", "tissue"])

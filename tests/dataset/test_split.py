@@ -53,3 +53,16 @@ def test_fitting_rows_are_training_rows_of_the_filter():
     assert fitting_rows(obs, split, {"condition": ["normal"]}).tolist() == [True, False, False, False]
     with pytest.raises(DataError, match="leaves no training row"):
         fitting_rows(obs, np.array(["val", "train", "test", "val"]), {"condition": ["normal"]})
+
+
+def test_every_kind_of_blank_is_one_stratum(caplog):
+    """Breaks if None, "" and "NA" are three strata, which are spread apart, or rows without a label go nowhere."""
+    sex = ["male", "female"] * 20 + ["", None, "NA", "Not Reported", np.nan] * 4
+    n = len(sex)
+    obs = pd.DataFrame({"donor_id": [f"d{i}" for i in range(n)], "sex": pd.Series(sex, dtype=object)})
+    options = {"by": "donor", "fractions": {"train": 0.5, "val": 0.25, "test": 0.25}, "stratify": ["sex"]}
+    split = split_rows(obs, options, 0)
+    assert "split.stratify: 20 of 60 rows have no sex" in caplog.text
+    assert np.array_equal(split, split_rows(obs.assign(sex=sex[:40] + [""] * 20), options, 0))
+    blank = pd.Series(split[40:]).value_counts()
+    assert blank.to_dict() == {"train": 10, "val": 5, "test": 5}

@@ -40,8 +40,20 @@ def test_normalise_removes_depth(seed):
 
 def test_empty_sample_is_refused():
     """Breaks if a sample without counts becomes NaN."""
+    X = np.array([[1, 2], [0, 0]], dtype=np.float32)
     with pytest.raises(DataError, match="row 1 has no value above zero"):
-        normalise(np.array([[1, 2], [0, 0]], dtype=np.float32), "cpm")
+        normalise(X, "cpm")
+    with pytest.raises(DataError, match="sample 'b' has no value above zero; there are 1 such rows"):
+        normalise(X, "upper_quartile", ["a", "b"])
+
+
+def test_fewer_variables_than_asked_for_are_said(caplog):
+    """Breaks if a configuration that asks for 5 variables gets 2 without a word, or none."""
+    X = np.array([[1, 2, 3, 3], [1, 4, 3, 9], [1, 3, 3, 1]], dtype=np.float32)
+    assert fit_selection(X, 5).tolist() == [1, 3]
+    assert "n_top_vars: 5 were asked for, 2 vary" in caplog.text
+    with pytest.raises(DataError, match="none of 2 variables varies among the 3 rows"):
+        fit_selection(X[:, [0, 2]], 5)
 
 
 def test_the_cohort_is_binarised_by_one_stream():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as SklearnPCA
 
+from aeflow.errors import DataError
 from aeflow.models.base import Batch
 from aeflow.models.build import build
 from aeflow.scoring import combined
@@ -14,6 +15,7 @@ from aeflow.scoring.deviation import ROWS_PER_DIRECTION, Deviation, pathway
 from aeflow.scoring.family import Reference
 from aeflow.scoring.proximity import Centroids
 from aeflow.scoring.scores import Scorer, ScoreSettings
+from aeflow.scoring.space import Standardised
 from aeflow.training.fit import TrainingSettings, fit
 
 EVERY_AE = {
@@ -215,3 +217,18 @@ def test_calibration_rows_decide_the_combination_alone():
     given = every_score(fitted_on(model, rows(300), calibration=rows(50, 2)), x)
     changed = {name for name in given if not np.array_equal(given[name], without[name])}
     assert changed == {"combined/max", "combined/mean"}
+
+
+@pytest.mark.parametrize("n", [3, 6, 7, 10])
+def test_a_constant_latent_is_centred_only(n):
+    """Breaks if what rounding leaves of equal values is taken for their spread, by which other rows are divided."""
+    space = Standardised(np.full((n, 2), 5.7, dtype=np.float32))
+    assert space(np.array([[5.7, 5.8]], dtype=np.float32)) == pytest.approx(np.array([[0, 0.1]]), abs=1e-5)
+
+
+def test_a_mixture_on_one_row_is_named():
+    """Breaks if one training row ends in an error of a library that names neither score nor rows."""
+    model = build("pca.PCA", 4, {"n_latent": 1})
+    reference = Reference(model, Batch(torch.ones(1, 4)), seed=0, n_importance=1, mixture_rows=10)
+    with pytest.raises(DataError, match="density/gmm: a mixture needs 2 training rows at least, found 1"):
+        LatentMixture(reference)

@@ -93,8 +93,9 @@ class CovariateCodes:
         for column in columns:
             values = _complete(obs, column)
             if is_float_dtype(values):
-                sd = float(values.std(ddof=0))
-                codes[column] = Quantity(float(values.mean()), sd if sd > 0 else 1.0)
+                # by its range: the standard deviation of equal values is not always 0
+                sd = float(values.std(ddof=0)) if values.max() > values.min() else 1.0
+                codes[column] = Quantity(float(values.mean()), sd)
             else:
                 codes[column] = Classes(tuple(sorted(values.unique().tolist())))
         return cls(codes)

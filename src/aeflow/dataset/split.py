@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ import pandas as pd
 
 from aeflow.dataset import SPLITS
 from aeflow.errors import ConfigError, DataError
+from aeflow.labels import has_label
 from aeflow.views import some_rows_of
+
+log = logging.getLogger(__name__)
 
 
 def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.ndarray:
@@ -28,7 +32,7 @@ def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.n
     missing = [c for c in stratify if c not in obs]
     if missing:
         raise ConfigError(f"split.stratify: column {missing[0]!r} does not exist; there are {', '.join(obs.columns)}")
-    strata = obs[stratify].astype(str).agg("/".join, axis=1) if stratify else pd.Series("", index=obs.index)
+    strata = strata_of(obs, stratify)
     if options["by"] == "donor":
         split = split_by_group(obs["donor_id"], strata, fractions, seed)
     elif "official_split" not in obs:
@@ -42,6 +46,20 @@ def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.n
         if not (split == name).any():
             raise DataError(f"split: no row is left for {name!r} of {len(split)} rows")
     return split
+
+
+def strata_of(obs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Return the stratum of each row (n_obs,): its labels in `columns`, joined; one and the same word for every blank.
+
+    A row without a label must go somewhere: rows that lack it are spread as one group, and the log says how many.
+    """
+    parts = []
+    for column in columns:
+        known = has_label(obs[column])
+        if not known.all():
+            log.warning("split.stratify: %d of %d rows have no %s", (~known).sum(), len(known), column)
+        parts.append(obs[column].astype(str).where(known, ""))
+    return pd.concat(parts, axis=1).agg("/".join, axis=1) if parts else pd.Series("", index=obs.index)
 
 
 def split_by_group(groups: pd.Series, strata: pd.Series, fractions: dict[str, float], seed: int) -> np.ndarray:

@@ -7,12 +7,14 @@ Row-wise steps treat each row by itself; `fit_selection` and `fit_scale` are fit
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from aeflow.errors import ConfigError, DataError
 
+log = logging.getLogger(__name__)
 LOG_UNITS = {"counts": "log2_counts1", "tpm": "log2_tpm1", "fpkm": "log2_fpkm1"}
 DRAWN_AT_ONCE = 1024  # rows
 
@@ -38,8 +40,10 @@ def binarise(X: np.ndarray, sample_ids: Sequence[str], cohort_ids: Sequence[str]
     return out
 
 
-def normalise(X: np.ndarray, method: str) -> np.ndarray:
+def normalise(X: np.ndarray, method: str, sample_ids: Sequence[str] | None = None) -> np.ndarray:
     """Return X (n_obs, n_vars) with each row scaled by its own size; no row sees another.
+
+    sample_ids : (n_obs,) for messages. DataError for a row without a value above zero, which has no size.
 
     cpm: to a sum of 1e6. upper_quartile: to a 75th percentile of non-zero values of 1000 (Bullard et al. 2010,
     with the factor of Wang et al. 2018).
@@ -53,7 +57,9 @@ def normalise(X: np.ndarray, method: str) -> np.ndarray:
     else:
         raise ConfigError(f"normalise: {method!r} does not exist; known: none, cpm, upper_quartile")
     if (size == 0).any():
-        raise DataError(f"normalise: row {int(np.argmin(size))} has no value above zero")
+        i = int(np.argmin(size))
+        row = f"row {i}" if sample_ids is None else f"sample {sample_ids[i]!r}"
+        raise DataError(f"normalise: {row} has no value above zero; there are {(size == 0).sum()} such rows")
     return (X / size[:, None]).astype(np.float32)
 
 
@@ -65,15 +71,20 @@ def log2p1(X: np.ndarray) -> np.ndarray:
 def fit_selection(X: np.ndarray, n_top: int | None) -> np.ndarray:
     """Return the indices (ascending) of the `n_top` variables of largest median absolute deviation over rows of X.
 
-    None keeps every variable. Ties are broken by order; variables that do not vary at all are never chosen.
+    None keeps every variable. Ties are broken by order; variables that do not vary at all are never chosen (DataError
+    if none varies).
     """
     if n_top is None:
         return np.arange(X.shape[1])
-    spread = np.ptp(X, axis=0)
+    varies = np.ptp(X, axis=0) > 0
+    if not varies.any():
+        raise DataError(f"n_top_vars: none of {X.shape[1]} variables varies among the {len(X)} rows it is chosen on")
+    if n_top > varies.sum():
+        log.warning("n_top_vars: %d were asked for, %d vary among the rows they are chosen on", n_top, varies.sum())
     mad = np.median(np.abs(X - np.median(X, axis=0)), axis=0)
     # where more than half of a variable's rows are equal its MAD is 0: such variables follow, by standard deviation
     order = np.lexsort((-X.std(0), -mad))
-    return np.sort(order[: min(n_top, int((spread > 0).sum()))])
+    return np.sort(order[: min(n_top, int(varies.sum()))])
 
 
 def fit_scale(X: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:

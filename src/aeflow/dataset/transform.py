@@ -89,7 +89,7 @@ class Steps:
             X = np.rint(X)
         if self.binarise:
             X = binarise(X, sample_ids, cohort_ids, seed)
-        X = normalise(X, self.normalise)
+        X = normalise(X, self.normalise, sample_ids)
         return log2p1(X) if self.log2p1 else X
 
 

@@ -22,9 +22,9 @@ class Standardised:
     """Latents centred and scaled by those of training rows (n_reference, n_latent); a constant one is centred only."""
 
     def __init__(self, z_reference: np.ndarray):
-        scale = z_reference.std(0)
         self.centre = z_reference.mean(0)
-        self.scale = np.where(scale > 0, scale, 1)
+        # by its range: the standard deviation of equal values is not always 0
+        self.scale = np.where(np.ptp(z_reference, axis=0) > 0, z_reference.std(0), 1)
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Return z (n_obs, n_latent) in that space, float64."""

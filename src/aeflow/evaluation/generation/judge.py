@@ -78,7 +78,8 @@ def train_judge(x: Tensor, y: Tensor, n_classes: int, kind: str, seed: int) -> J
     judge = Judge(x.shape[1], n_classes, kind).to(x.device)
     if kind != "images":
         judge.centre.copy_(x.mean(0))
-        judge.scale.copy_(x.std(0).clamp(min=1e-6))
+        varies = x.amax(0) > x.amin(0)  # a constant variable is centred only: draws may differ there
+        judge.scale.copy_(torch.where(varies, x.std(0).clamp(min=1e-6), 1.0))
     generator = torch.Generator(x.device).manual_seed(seed)
     optimiser = torch.optim.AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     n_steps = EPOCHS[kind] * -(-len(x) // BATCH)
