@@ -137,7 +137,7 @@ def read_lines(path: Path, n: int) -> list[str]:
     for text in blocks(path, HEAD):
         head += text
         if head.count(b"\n") >= n:
-            head = b"\n".join(head.split(b"\n")[:n])
+            head = b"\n".join(head.split(b"\n")[:n]) + b"\n"
             break
     lines = _lines(head.removesuffix(b"\n"), path) if head else []
     if len(lines) < n:

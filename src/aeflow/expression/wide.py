@@ -277,15 +277,15 @@ class Matrix:
 
     def __init__(self, path: Path, text_columns: Sequence[str], source_file: str = "") -> None:
         """Read the names of `path`, whose first columns must be `text_columns`; DataError if they are not."""
-        schema = pq.read_schema(path)
-        names = schema.names
+        footer = pq.read_metadata(path)
+        names = footer.schema.to_arrow_schema().names
         n_text = len(text_columns)
         if tuple(names[:n_text]) != tuple(text_columns):
             raise DataError(f"{path}: the first columns must be {tuple(text_columns)}, found {tuple(names[:n_text])}")
         self.path = Path(path)
         self.source_file = source_file
         self.samples = names[n_text:]
-        self.n_cleaned = int((schema.metadata or {}).get(CLEANED.encode(), 0))
+        self.n_cleaned = int((footer.metadata or {}).get(CLEANED.encode(), 0))
         self._text = names[:n_text]
 
     @property
