@@ -36,7 +36,7 @@ class Header:
     """What stands above the numbers.
 
     text : name in the file -> name in Parquet (None leaves the column out) of the leading columns, which are text. The
-        first that is kept is the key: no two rows share it, and each has one. Cells are stored clean (`text.clean`).
+        first that is kept is the key: each row has one, and no two share it. Cells are stored clean (`text.clean`).
     samples : names of the other columns.
     n_lines : lines above the first row. `names_line` : the one of the column names.
     n_rows : how many rows are promised; None where nothing is said.
@@ -51,6 +51,14 @@ class Header:
     n_rows: int | None = None
     ids: Collection[str] = ()
     keep: Sequence[str] | None = None
+
+    @property
+    def key(self) -> str:
+        return next(name for name, stored in self.text.items() if stored)
+
+    @property
+    def key_is_symbol(self) -> bool:
+        return self.text[self.key] == "symbol"
 
 
 def read_header(path: Path, columns: Mapping[str, str], ids: Collection[str] = ()) -> Header:
@@ -104,13 +112,13 @@ def convert_matrix(
     schema = pa.schema(fields, metadata=metadata)
     lines: dict[str, int] = {}
     n_cleaned = 0
-    key, key_name, _ = labels[0]
+    key = labels[0][0]
     parquet = {"compression": compression, "use_dictionary": False, "write_statistics": False}
     with atomic_path(out) as tmp, pq.ParquetWriter(tmp, schema, **parquet) as writer:
         for cells, values, n in _sound_rows(path, header, non_negative):
             n_cleaned += n
             first = header.n_lines + 1 + len(lines)
-            lines |= _lines_of(cells[key], first, lines, f"{path}: line {{}}, column {key + 1} ({key_name})")
+            lines |= _lines_of(cells[key], first, lines, f"{path}: line {{}}, column {key + 1} ({header.key})")
             arrays = []
             for i, name, _ in labels:
                 arrays.append(pa.array(map(int, cells[i]) if name in header.ids else cells[i], types[name]))
@@ -154,24 +162,19 @@ def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tupl
         sound = values.min() >= lowest and values.max() < np.inf  # NaN makes both NaN, and every comparison false
         cells, n_cleaned = list(cells), 0
         for i in stored:
-            if i not in ids or not IDS.fullmatch("\t".join(cells[i])):
-                cells[i], n = _clean(cells[i])
-                n_cleaned += n
-        sound = sound and not any(text.NO_CELL.search("\t".join(cells[i])) for i in stored)
-        sound = sound and not any(map(fault_of_symbol, cells[key]))
-        sound = sound and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
+            joined = "\t".join(cells[i])
+            if (i in ids and IDS.fullmatch(joined)) or text.PLAIN.fullmatch(joined):
+                continue
+            clean = [text.clean(cell) for cell in cells[i]]
+            n_cleaned += sum(map(operator.ne, cells[i], clean))
+            cells[i] = clean
+            sound = sound and not text.NO_CELL.search("\t".join(clean))
+        sound = sound and all(cells[key]) and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
+        sound = sound and not (header.key_is_symbol and any(map(fault_of_symbol, cells[key])))
         if not sound:
             _locate(path, header, line, non_negative, None)
         line += values.shape[1]
         yield cells, values, n_cleaned
-
-
-def _clean(cells: Sequence[str]) -> tuple[Sequence[str], int]:
-    """Return cells without blanks and quotes around them, and how many had any."""
-    if text.PLAIN.fullmatch("\t".join(cells)):
-        return cells, 0
-    clean = [text.clean(cell) for cell in cells]
-    return clean, sum(map(operator.ne, cells, clean))
 
 
 def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
@@ -262,10 +265,9 @@ def _fault(name: str, cell: str, header: Header, non_negative: bool) -> str | No
         return None if IDS.fullmatch(cell) else "not a gene id"
     if what := text.fault_of_cell(cell):
         return what
-    is_key = name == next(column for column, stored in header.text.items() if stored)
-    if is_key:
-        return fault_of_symbol(cell) if cell else "empty cell"
-    return None
+    if name != header.key:
+        return None
+    return "empty cell" if not cell else fault_of_symbol(cell) if header.key_is_symbol else None
 
 
 class Matrix:
