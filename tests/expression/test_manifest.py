@@ -1,13 +1,14 @@
 """GDC manifest and metadata as people download them (about 1 s)."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aeflow.errors import ConfigError
-from aeflow.expression.manifest import read_entries
+from aeflow.expression.manifest import FIELDS, read_entries
 
 FILE = "0a0a0a0a-1111-2222-3333-444444444444"
 MD5 = "a" * 32
@@ -36,6 +37,11 @@ def test_the_portals_own_metadata_lacks_the_project(tmp_path):
         entries(tmp_path, [portal])
     for part in ("meta.json", FILE, "cases.project.project_id", "https://api.gdc.cancer.gov/files", "fields=file_id"):
         assert part in str(caught.value)
+
+
+def test_the_page_has_the_call():
+    """Breaks if the call in the docs asks for other fields than the reader needs."""
+    assert f'"fields": "{FIELDS}"' in (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ OFFSETS = {LOG2_TPM: 0.001, LOG2_COUNT: 1.0}
 ZERO = -9.9658  # log2(0.001): the value of zero under log2(x+0.001), and of nothing else
 ROUNDING = 0.005  # of ZERO, which Xena prints with 4 decimals
 SMALLEST = -6.51  # log2(0.01+0.001): the smallest TPM above zero, as RSEM prints 2 decimals
-# genes; every sample of a matrix with that many has zeros (a sixth of 20,242 genes in RNAseqDB), of an excerpt it may
-# have none
+# genes; every sample of a matrix with that many has zeros (1,889 and more of 20,242 genes in RNAseqDB's counts), of an
+# excerpt it may have none
 MANY = 10_000
 EXPRESSED = 8.0  # log2; a sample of an excerpt without zeros has a gene above it, z-scores and log10 have none
 LOG_CEILING = 100.0  # no log2 expression reaches it; the largest value of every linear sample seen is above 2e5
 # of non-zero values: RSEM counts have 0.68 to 0.76 whole ones, FPKM and TPM matrices at most 0.03
 WHOLE_SHARE = 0.3
-# log2(x+1) of RSEM counts: of the values below 100 that come back, 0.76 to 0.83 are whole within 0.005; of ln(x+1) and
+# log2(x+1) of RSEM counts: of the values below 100 that come back, 0.75 to 0.83 are whole within 0.005; of ln(x+1) and
 # log10(x+1), taken for log2, at most 0.02 (RNAseqDB's expected counts)
 SMALL_COUNT = 100.0
 NEARLY = 0.005
