@@ -119,6 +119,19 @@ def test_every_reader_names_what_is_no_text(reader, damage, message, tmp_path):
     assert HEADERS[reader][0] in str(caught.value)
 
 
+@given(st.sampled_from(sorted(HEADERS)), st.integers(0, 400), st.binary(min_size=1, max_size=6), st.booleans())
+def test_any_damage_is_read_or_named(tmp_path_factory, reader, at, damage, insert):
+    """Breaks if some bytes at some place of a file end in another error than one that names the file."""
+    sound = HEADERS[reader][1].encode()
+    at %= len(sound) + 1
+    try:
+        read(reader, tmp_path_factory.mktemp("any"), sound[:at] + damage + sound[at + (0 if insert else len(damage)) :])
+    except (DataError, ConfigError) as error:
+        assert HEADERS[reader][0] in str(error) or reader == "manifest"
+    except AssertionError:
+        assert reader == "GMT"  # the sets have other names
+
+
 @pytest.mark.parametrize(
     ("cell", "clean"),
     [
