@@ -126,6 +126,7 @@ def test_names_of_the_source(names):
         ({"rows": [("A", "Approved", "", "", "x7", "")]}, "line 2, entrez_id: not a gene id, found 'x7'"),
         ({"rows": [("", "Approved", "", "", "", "")]}, "line 2, symbol: empty cell"),
         ({"rows": [("A", "Approved", "", "", "\u0667", "")]}, "line 2, entrez_id: not a gene id"),
+        ({"rows": [("A", "Approved", "", "", "1-Mar", "")]}, "not a gene id, found '1-Mar', which a spreadsheet"),
         ({"rows": [('"A', "Approved", "", "", "", "")]}, r"line 2, column 2 \(symbol\): a stray quote, found '\"A'"),
         ({"rows": [ROWS[0], ("2-Sep", "Approved", "", "", "", "")]}, "line 3, symbol: a spreadsheet has made a date"),
         ({"rows": [("NA", "Approved", "", "", "", "")]}, "line 2, symbol: no gene symbol, found 'NA'"),

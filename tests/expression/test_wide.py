@@ -79,6 +79,8 @@ FAULTS = {
     ),
     "date": (GOOD.replace(b"TP53", b"2-Sep"), "line 3, column 1 .*a spreadsheet has made a date .*found '2-Sep'"),
     "day": (GOOD.replace(b"TP53", b"44441"), "line 3, column 1 .*a spreadsheet has made a date .*found '44441'"),
+    "date as id": (GOOD.replace(b"7157", b"1-Mar"), "line 3, column 2 .*a spreadsheet has made a date of a gene id"),
+    "date as number": (cell("12.Mai"), "line 2, column 3 .*a spreadsheet has made a date of a number, found '12.Mai'"),
     "nothing": (GOOD.replace(b"TP53", b"NA"), "line 3, column 1 .*no gene symbol, found 'NA'"),
     "blank symbol": (GOOD.replace(b"TP53", b"\xc2\xa0"), "line 3, column 1 .*empty cell"),
     "same symbol quoted": (GOOD.replace(b"TP53", b'"A1BG"'), "line 3, column 1 .*'A1BG' stands on line 2, too"),

@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from aeflow.errors import DataError
+from aeflow.expression.text import date_note
 
 GTEX = re.compile(r"(?P<piece>(?P<donor>GTEX-[A-Z0-9]{4,5})-\d{4}(-[A-Za-z0-9]+)?)-SM-[A-Z0-9]{5}", re.ASCII)
 TCGA = re.compile(
@@ -60,4 +61,5 @@ def parse_barcode(sample_id: str, where: str) -> Barcode:
             f"{where}: sample id {sample_id!r} is the barcode {dashed!r} with its dashes turned into dots, as R's "
             "read.table does without check.names=FALSE; use the original file"
         )
-    raise DataError(f"{where}: {sample_id!r} is neither a full GTEx nor a full TCGA aliquot barcode")
+    note = date_note(sample_id)
+    raise DataError(f"{where}: {sample_id!r} is neither a full GTEx nor a full TCGA aliquot barcode{note}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aeflow.errors import DataError
 from aeflow.expression.sheets import convert_sheet, rows_by
-from aeflow.expression.text import is_date
+from aeflow.expression.text import date_note
 from aeflow.labels import UNLABELLED
 
 COLUMNS = ("SUBJID", "SEX", "AGE", "DTHHRDY")
@@ -32,7 +32,8 @@ def read_donors(path: Path) -> dict[str, dict[str, str]]:
         if sex and sex not in SEXES:
             raise DataError(f"{path}: donor {donor!r}: SEX must be 1, 2 or blank, found {sex!r}")
         if age and not AGE.fullmatch(age):
-            made = ", which a spreadsheet has made a date" if is_date(age) else ""
-            raise DataError(f"{path}: donor {donor!r}: AGE must be a decade (60-69) or blank, found {age!r}{made}")
+            raise DataError(
+                f"{path}: donor {donor!r}: AGE must be a decade (60-69) or blank, found {age!r}{date_note(age)}"
+            )
         found[donor] = {"sex": SEXES.get(sex, ""), "age_bracket": age}
     return found

@@ -28,7 +28,7 @@ import pandas as pd
 from aeflow.errors import DataError
 from aeflow.expression.sheets import read_sheet
 from aeflow.expression.symbols import fault_of_spreadsheet, fault_of_symbol, is_named
-from aeflow.expression.text import WHOLE, clean
+from aeflow.expression.text import WHOLE, clean, date_note
 from aeflow.files import write_frame
 
 ENSEMBL = re.compile(r"ENSG(?P<number>R?\d+)(\.\d+)?(?P<par>_PAR_Y)?", re.ASCII)
@@ -47,7 +47,7 @@ def stable_id(ensembl_id: str, where: str) -> str:
     """
     match = ENSEMBL.fullmatch(ensembl_id)
     if not match or len(match["number"]) != 11:
-        raise DataError(f"{where}: not an Ensembl gene id, found {ensembl_id!r}")
+        raise DataError(f"{where}: not an Ensembl gene id, found {ensembl_id!r}{date_note(ensembl_id)}")
     number = match["number"]
     on_y = bool(match["par"]) or number.startswith("R")
     return f"ENSG{number.replace('R', '0')}{PAR_Y if on_y else ''}"
@@ -98,7 +98,8 @@ def convert_hgnc(path: Path, out: Path) -> None:
             what = what if row.symbol else "empty cell"
             raise DataError(f"{path}: line {number}, symbol: {what}, found {row.symbol!r}")
         if row.entrez_id and not WHOLE.fullmatch(row.entrez_id):
-            raise DataError(f"{path}: line {number}, entrez_id: not a gene id, found {row.entrez_id!r}")
+            note = date_note(row.entrez_id)
+            raise DataError(f"{path}: line {number}, entrez_id: not a gene id, found {row.entrez_id!r}{note}")
         for column in ("prev_symbol", "alias_symbol"):
             for name in filter(DAY_AND_MONTH.match, _names(getattr(row, column))):
                 if what := fault_of_spreadsheet(name):

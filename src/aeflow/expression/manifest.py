@@ -204,8 +204,9 @@ def _age(value: Any, where: str) -> int | None:
             return None
     match = YEARS.fullmatch(cell)
     if not match or int(match[1]) > OLDEST:
-        made = ", which a spreadsheet has made a date" if text.is_date(cell) else ""
-        raise ConfigError(f"{where}: expected whole years up to {OLDEST}, found {json.dumps(value)[:80]}{made}")
+        raise ConfigError(
+            f"{where}: expected whole years up to {OLDEST}, found {json.dumps(value)[:80]}{text.date_note(cell)}"
+        )
     return int(match[1])
 
 

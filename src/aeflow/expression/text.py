@@ -202,12 +202,17 @@ def is_date(cell: str) -> bool:
     return DATE.fullmatch(cell) is not None
 
 
+def date_note(cell: object) -> str:
+    """Return the end of a message on a cell that is no id or age: that a spreadsheet has made a date of it, or ""."""
+    return ", which a spreadsheet has made a date" if is_date(str(cell)) else ""
+
+
 def fault_of_number(cell: str, non_negative: bool) -> str | None:
     """Return why a cell is no finite float32 (blanks may stand before it, never after), or None."""
     if not cell:
         return "empty cell"
     if not NUMBER.fullmatch(cell):
-        return "not a finite number"
+        return "a spreadsheet has made a date of a number" if is_date(cell) else "not a finite number"
     value = float(cell)
     if not abs(value) < FLOAT32_END:
         return "not a finite float32"

@@ -262,7 +262,9 @@ def _fault(name: str, cell: str, header: Header, non_negative: bool) -> str | No
         return None
     cell = text.clean(cell)
     if name in header.ids:
-        return None if IDS.fullmatch(cell) else "not a gene id"
+        if IDS.fullmatch(cell):
+            return None
+        return "a spreadsheet has made a date of a gene id" if text.is_date(cell) else "not a gene id"
     if what := text.fault_of_cell(cell):
         return what
     if name != header.key:

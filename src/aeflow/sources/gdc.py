@@ -131,8 +131,8 @@ def samples(
         md5, model = star.provenance(files[name])
         if md5 != entry.md5:
             raise DataError(
-                f"{file}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}: one of them is of "
-                "another release; `snakemake --forcerun fetch` fetches files anew"
+                f"{file}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}: one of them "
+                f"is of another release; `snakemake --forcerun resources/gdc/{file}` fetches it anew"
             )
         if file_of.setdefault(sample, file) != file:
             raise DataError(f"aliquot {sample} is in two files: {file_of[sample]}, {file}")
