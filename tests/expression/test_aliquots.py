@@ -70,7 +70,7 @@ def test_ffpe_vials_of_the_pilot_are_left_out():
     kept, reasons = kept_of([fixed, frozen, again, alone, beside])
     assert kept == [again, beside]
     assert set(reasons) == {frozen, fixed, alone}
-    assert reasons[fixed] == reasons[alone] == "FFPE: a later vial on a plate of TCGA's FFPE pilot"
+    assert reasons[fixed] == reasons[alone] == "FFPE: a later vial on one of the plates A277, A27D, A22O"
     assert is_ffpe("TCGA-A6-6650-01B-02R-A277-07") and not is_ffpe("TCGA-A6-6650-01A-11R-A278-07")
     assert not is_ffpe("TCGA-CI-6619-01B-11R-1830-07")  # a later vial is not fixed for that alone
 

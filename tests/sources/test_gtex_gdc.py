@@ -372,7 +372,7 @@ def test_gdc_keeps_one_frozen_aliquot(tmp_path):
     assert cohort.table.obs["sample_id"].tolist() == [later, T2]
     assert dict(zip(cohort.dropped["id"], cohort.dropped["reason"], strict=True)) == {
         fixed: "FFPE: preservation_method is FFPE",
-        pilot: "FFPE: a later vial on a plate of TCGA's FFPE pilot",
+        pilot: "FFPE: a later vial on one of the plates A277, A27D, A22O",
         old: f"another aliquot of the sample is kept: {later}",
     }
     del hits["data"]["hits"][0]["cases"][0]["samples"]  # nobody says that it is fixed: the first vial is kept

@@ -6,9 +6,9 @@ vials, one patient would count as two tumours. For GTEx it is the tissue piece.
 TCGA, in this order:
 
 1. FFPE aliquots are left out, also where nothing else is there of the patient. Firehose keeps them apart from all
-   other samples, too. A barcode does not say what is FFPE; GDC's metadata does (expression/manifest.py), and of TCGA's
-   FFPE pilot it is known that later vials than the first on plates A277, A27D and A22O are
-   (https://gdac.broadinstitute.org/runs/sampleReports/latest/FPPP_FFPE_Cases.html).
+   other samples, too. A barcode does not say what is FFPE; GDC's metadata does (expression/manifest.py), and later
+   vials than the first are known to be on plates A277 and A27D, of TCGA's FFPE pilot
+   (https://gdac.broadinstitute.org/runs/sampleReports/latest/FPPP_FFPE_Cases.html), and on A22O (GDC's is_ffpe).
 2. Of several vials the first. This is not Firehose's rule, which needs to know every FFPE aliquot: those of which
    nobody knows are later vials, too, on later plates.
 3. Of several aliquots of the vial, by Broad's Firehose (https://gdac.broadinstitute.org/runs/gdc/report_2017_07_22/
@@ -20,20 +20,19 @@ GTEx names no rule for two aliquots of a piece (its freeze has one of each); the
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 
 from aeflow.expression.barcodes import TCGA
 
 ANALYTES = "TRH"  # of RNA, the preferred last
-FFPE_PLATES = re.compile("A277|A27D|A22O")
+FFPE_PLATES = frozenset({"A277", "A27D", "A22O"})
+FFPE = "FFPE: a later vial on one of the plates A277, A27D, A22O"
 
 
 def is_ffpe(sample_id: str) -> bool:
-    """Whether a barcode is that of an FFPE aliquot of TCGA's pilot; True is certain, False is not."""
+    """Whether a barcode is known to be that of an FFPE aliquot; True is certain, False is not."""
     match = TCGA.fullmatch(sample_id)
-    return bool(match) and match["vial"] != "A" and FFPE_PLATES.fullmatch(match["plate"]) is not None
+    return bool(match) and match["vial"] != "A" and match["plate"] in FFPE_PLATES
 
 
 def precedence(sample_id: str) -> tuple:
@@ -56,7 +55,7 @@ def choose(obs: pd.DataFrame) -> tuple[pd.Series, dict[str, str]]:
     kept : (n,) bool.
     reasons : sample_id of each row that is not kept -> reason, for the drop log.
     """
-    reasons = {i: "FFPE: a later vial on a plate of TCGA's FFPE pilot" for i in obs["sample_id"] if is_ffpe(i)}
+    reasons = {i: FFPE for i in obs["sample_id"] if is_ffpe(i)}
     for _, ids in obs["sample_id"][~obs["sample_id"].isin(reasons)].groupby(obs["piece"], sort=False):
         best = max(ids, key=precedence)
         for other in set(ids) - {best}:
