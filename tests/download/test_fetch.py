@@ -341,6 +341,12 @@ def test_the_lock_file_keeps_the_first_sum_and_refuses_another(server, get, tmp_
     sums = [hashlib.sha256(data).hexdigest() for data in (b"three\n", b"one\n")]
     with pytest.raises(FetchError, match=f"{sums[0]}.*checksums.lock recorded {sums[1]}"):
         get([server.url], path=path, source="other", lock=lock)
+    lock.write_bytes(b"\xef\xbb\xbf" + lock.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")  # as an editor saves it
+    with pytest.raises(FetchError, match=f"{sums[0]}.*checksums.lock recorded {sums[1]}"):
+        get([server.url], path=path, source="other", lock=lock)
+    lock.write_bytes(b"\xe9\n")
+    with pytest.raises(ConfigError, match=r"checksums.lock: not UTF-8"):
+        get([server.url], path=path, source="other", lock=lock)
     lock.write_text("what is this\n")
     with pytest.raises(ConfigError, match=r"checksums.lock, line 1: .*'what is this'"):
         get([server.url], path=path, source="other", lock=lock)

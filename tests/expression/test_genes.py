@@ -12,7 +12,7 @@ from aeflow.errors import DataError
 from aeflow.expression.genes import coverage, gene_set_mask, names_for_sets, read_gmt
 
 NAME = st.text("ABCDEFG_0123456789 %-", min_size=1, max_size=8).map(str.strip).filter(bool)
-GENE = st.text("ABCDEFGHIJ-.0123456789", min_size=1, max_size=6)
+GENE = st.text("ABCDEFGHIJ-.0123456789", max_size=5).map("G{}".format)
 
 
 @given(
@@ -42,6 +42,11 @@ def test_gmt_round_trip(tmp_path_factory, sets, description, weight, tail, end):
         ("S1\td\tA\t\tB\n", "line 1, column 4: empty gene in set 'S1'"),
         ("S1\td\tA\n\nS2\td\tB\nS1\td\tC\n", "line 4: set 'S1' stands on line 1, too"),
         (b"S1\td\t\xe9\n", "not UTF-8"),
+        ("S1\td\tA\tB\rS2\td\tC\tD\r", "line 1: a carriage return without a line feed"),
+        ("S1\td\tA\nS2\td\tB\t2-Sep\n", "line 2, column 4: a spreadsheet has made a date .* 'S2', found '2-Sep'"),
+        ("S1\td\tA\t44441\n", "line 1, column 4: a spreadsheet has made a date .* found '44441'"),
+        ("S1\td\t2.31E+13\n", "line 1, column 3: a spreadsheet has made a number .* found '2.31E"),
+        ('S1\td\tA\t"B\n', "line 1, column 4: a stray quote in set 'S1', found '\"B'"),
     ],
 )
 def test_gmt_faults(tmp_path, content, message):
@@ -50,6 +55,23 @@ def test_gmt_faults(tmp_path, content, message):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=f"^{path}: {message}"):
         read_gmt(path)
+
+
+def test_gmt_cells_are_clean(tmp_path):
+    """Breaks if a byte-order mark, padding or quotes become part of a set's name or of a gene."""
+    path = tmp_path / "s.gmt"
+    path.write_bytes('\ufeffHALLMARK_X\td\t"A"\t B\u00a0\t"C,1.0"\n"S 2"\t"d"\tC\r\n'.encode())
+    assert read_gmt(path) == {"HALLMARK_X": ("A", "B", "C"), "S 2": ("C",)}
+    path.write_text("S1\td\t44441\t7157\n")  # Entrez ids
+    assert read_gmt(path) == {"S1": ("44441", "7157")}
+    path.write_text("S1\td\tNA\t6\n")  # Reactome has genes of viruses
+    assert read_gmt(path) == {"S1": ("NA", "6")}
+
+
+def test_numbers_of_other_scripts_are_no_entrez_ids():
+    """Breaks if digits that only Python takes for numbers make a set one of Entrez ids."""
+    var = pd.DataFrame({"symbol": ["A"], "entrez_id": pd.array([1], dtype="Int64")})
+    assert names_for_sets({"S": ("\u0661",)}, var)[1] == "symbol"
 
 
 def test_mask():

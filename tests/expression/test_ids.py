@@ -1,5 +1,7 @@
 """Gene names: Ensembl ids, HGNC's table, rules and sums (about 2 s)."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,6 +125,12 @@ def test_names_of_the_source(names):
         ({"header": HEADER.replace("prev_symbol", "previous")}, "line 1: no column 'prev_symbol'"),
         ({"rows": [("A", "Approved", "", "", "x7", "")]}, "line 2, entrez_id: not a gene id, found 'x7'"),
         ({"rows": [("", "Approved", "", "", "", "")]}, "line 2, symbol: empty cell"),
+        ({"rows": [("A", "Approved", "", "", "\u0667", "")]}, "line 2, entrez_id: not a gene id"),
+        ({"rows": [("A", "Approved", "", "", "1-Mar", "")]}, "not a gene id, found '1-Mar', which a spreadsheet"),
+        ({"rows": [('"A', "Approved", "", "", "", "")]}, r"line 2, column 2 \(symbol\): a stray quote, found '\"A'"),
+        ({"rows": [ROWS[0], ("2-Sep", "Approved", "", "", "", "")]}, "line 3, symbol: a spreadsheet has made a date"),
+        ({"rows": [("NA", "Approved", "", "", "", "")]}, "line 2, symbol: no gene symbol, found 'NA'"),
+        ({"rows": [("A", "Approved", "", '"B|1-Mar"', "", "")]}, "line 2, prev_symbol: a spreadsheet .*found '1-Mar'"),
         ({"text": HEADER + "\nHGNC:1\tA\n"}, "line 2: 2 cells, the header has 10"),
         ({"text": "<!DOCTYPE html>"}, "line 1: no column 'symbol'"),
         ({"rows": [ROWS[0], ROWS[0]]}, "symbol 'TP53' is approved twice"),
@@ -133,3 +141,49 @@ def test_broken_hgnc(change, message, tmp_path):
     """Breaks if a page, a cut-off or contradictory table is used for names."""
     with pytest.raises(DataError, match=message):
         ids.read_symbols(hgnc(tmp_path, **change))
+
+
+def test_stray_quotes_of_free_text_swallow_no_row(tmp_path):
+    """Breaks if a quote without a partner joins the rows up to the next one, as CSV readers do."""
+    rows = [(f"G{i}", "Approved", '"p|q"' if i == 3 else "", "", str(i), f"ENSG{i:011d}") for i in range(1, 7)]
+    path = hgnc(tmp_path, rows)
+    raw = tmp_path / "hgnc_complete_set.txt"
+    lines = raw.read_text(encoding="utf-8").splitlines()
+    for number in (2, 5):
+        lines[number] = lines[number].replace("ä name", '"5-prime ä name')
+    raw.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    ids.convert_hgnc(raw, path)
+    table = ids.read_symbols(path)
+    assert table.entrez == {f"G{i}": i for i in range(1, 7)} and table.alias == {"p": {"G3"}, "q": {"G3"}}
+
+
+@pytest.mark.parametrize("word", ["", "NA", "nan", "-", ".", "#N/A", "Unknown"])
+@pytest.mark.parametrize("with_table", [False, True])
+def test_genes_without_a_name_are_not_summed(word, with_table, tmp_path):
+    """Breaks if genes that share a word for nothing become one variable, or one of them is lost."""
+    table = ids.read_symbols(hgnc(tmp_path)) if with_table else None
+    ensembl = ["ENSG00000000001", "ENSG00000000002", "ENSG00000000002_PAR_Y", "ENSG00000141510", "ENSG00000000004"]
+    found = ids.name_genes(ensembl, [word, word, word, word, "NAA10"], table, "file")
+    named = "TP53" if with_table else ensembl[3]  # HGNC knows the id
+    assert sorted(found.var["symbol"]) == sorted([*ensembl[:2], named, "NAA10"])
+    assert found.var["var_id"].tolist() == found.var["symbol"].tolist() and not found.dropped
+    assert [found.var["symbol"][g] for g in found.variable] == [*ensembl[:2], ensembl[1], named, "NAA10"]
+    assert found.report["named_by"][ids.NO_NAME] == (3 if with_table else 4)
+
+
+@pytest.mark.parametrize("spoilt", ["1-Mar", "2-Sep", "Sep-02", "44441", "2.31E+13"])
+@pytest.mark.parametrize("with_table", [False, True])
+def test_genes_with_a_date_for_a_name_are_logged(spoilt, with_table, tmp_path):
+    """Breaks if genes that share a spreadsheet's date become one variable, or go without a row that names them."""
+    table = ids.read_symbols(hgnc(tmp_path)) if with_table else None
+    ensembl = ["ENSG00000000001", "ENSG00000000002", "ENSG00000168385", "ENSG00000000004"]
+    found = ids.name_genes(ensembl, [spoilt, spoilt, spoilt, "A"], table, "file")
+    assert found.var["symbol"].tolist() == (["A", "SEPTIN2"] if with_table else ["A"])
+    gone = ensembl[:2] if with_table else ensembl[:3]
+    assert [row[1] for row in found.dropped] == gone
+    assert all(row[2].startswith("a spreadsheet has made a") and spoilt in row[2] for row in found.dropped)
+    assert found.report["named_by"][ids.SPOILT] == len(gone)
+    with pytest.raises(
+        DataError, match=f"file: no gene is left of 1; {ensembl[0]}: a spreadsheet .*: {re.escape(spoilt)}"
+    ):
+        ids.name_genes(ensembl[:1], [spoilt], table, "file")

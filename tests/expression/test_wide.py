@@ -73,6 +73,23 @@ FAULTS = {
     "blank line at the end": (GOOD + b"\n", "line 4: 1 cells"),
     "cells of one row in the next": (GOOD.replace(b"\t12.5", b"").replace(b"\t1e3", b"\t1e3\t1"), "line 2: 3 cells"),
     "negative id": (GOOD.replace(b"7157", b"-715"), "line 3, column 2 .*not a gene id, found '     -715'"),
+    "stray quote": (
+        GOOD.replace(b"TP53", b'"TP53'),
+        r"line 3, column 1 \(Hugo_Symbol\): a stray quote, found '\"TP53'",
+    ),
+    "date": (GOOD.replace(b"TP53", b"2-Sep"), "line 3, column 1 .*a spreadsheet has made a date .*found '2-Sep'"),
+    "day": (GOOD.replace(b"TP53", b"44441"), "line 3, column 1 .*a spreadsheet has made a date .*found '44441'"),
+    "date as id": (GOOD.replace(b"7157", b"1-Mar"), "line 3, column 2 .*a spreadsheet has made a date of a gene id"),
+    "date as number": (cell("12.Mai"), "line 2, column 3 .*a spreadsheet has made a date of a number, found '12.Mai'"),
+    "nothing": (GOOD.replace(b"TP53", b"NA"), "line 3, column 1 .*no gene symbol, found 'NA'"),
+    "blank symbol": (GOOD.replace(b"TP53", b"\xc2\xa0"), "line 3, column 1 .*empty cell"),
+    "same symbol quoted": (GOOD.replace(b"TP53", b'"A1BG"'), "line 3, column 1 .*'A1BG' stands on line 2, too"),
+    "other digits": (cell("\u0664\u0669"), "line 2, column 3 .*not a finite number"),
+    "underscores": (cell("1_000"), "line 2, column 3 .*not a finite number, found '1_000'"),
+    "power of ten as id": (GOOD.replace(b"     7157", b"7e3"), "line 3, column 2 .*not a gene id, found '7e3'"),
+    "CR alone": (GOOD.replace(b"\n", b"\r"), "line 1: a carriage return without a line feed"),
+    "UTF-16": (GOOD.decode().encode("utf-16"), "UTF-16"),
+    "NUL": (GOOD.replace(b"TP53", b"TP\x0053"), "line 3.*(NUL byte|control character)"),
     "not UTF-8": (GOOD.replace(b"TP53", b"\xe9"), "line 3: not UTF-8"),
 }
 
@@ -112,12 +129,31 @@ def test_convert_reads(form, parsed, tmp_path):
     assert found[[GTEX, TCGA]].to_numpy().tolist() == [[495, 12.5], [0, 1000]]
 
 
+@pytest.mark.parametrize("symbol", ['"A1BG"', "A1BG ", "\u00a0A1BG", "'A1BG'"])
+def test_symbols_are_cleaned_and_counted(symbol, parsed, tmp_path):
+    """Breaks if quotes or padding make another gene of a symbol, or nothing says that there were any."""
+    path, out = tmp_path / "x.txt.gz", tmp_path / "x.parquet"
+    path.write_bytes(gzip.compress(GOOD.replace(b"A1BG", symbol.encode())))
+    convert(path, out)
+    assert pd.read_parquet(out)["symbol"].tolist() == ["A1BG", "TP53"]
+    assert wide.Matrix(out, ("symbol", "entrez_id")).n_cleaned == 1
+    quoted = "".join("\t".join(f'"{c}"' if i < 2 else c for i, c in enumerate(row.split("\t"))) + "\n"
+                     for row in ROWS.splitlines())  # fmt: skip
+    header = "\t".join(f'"{name}"' for name in HEADER.strip().split("\t"))
+    path.write_bytes(gzip.compress(f"\ufeff{header}\n{quoted}".encode()))  # as R writes tables
+    convert(path, out)
+    found = pd.read_parquet(out)
+    assert list(found.columns) == ["symbol", "entrez_id", GTEX, TCGA]
+    assert found["symbol"].tolist() == ["A1BG", "TP53"] and found["entrez_id"].tolist() == [1, 7157]
+
+
 NUMBERS = st.one_of(
     st.floats(0, 2.0**100, width=32).map(repr), st.integers(0, 10**8).map(str), st.floats(0, 1e6).map("{:.2f}".format)
 )
 CELLS = st.one_of(NUMBERS, st.sampled_from(["", "NA", "nan", "-1", "inf", "1e40", "x", "1 2", "0x1", "1_0"]))
 LARGEST = float(np.finfo(np.float32).max)
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n"), max_size=6)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._ä"
+TEXT = st.one_of(st.just(""), st.text(LETTERS, max_size=6).map("GENE{}".format))
 
 
 def read(path, *, non_negative=True) -> pd.DataFrame:

@@ -160,6 +160,64 @@ def test_gtex_leaves_out(tmp_path):
     }
 
 
+@pytest.mark.parametrize("word", ["", "NA", "-"])
+def test_gtex_genes_without_a_name(word, tmp_path):
+    """Breaks if genes of different ids whose Description says nothing are summed into one variable."""
+    text = {"v8/gene_reads": gct([G1, G2, G3], COUNTS, names=[word, word, word, "TSPAN6", word])}
+    cohort = gtex.unify(make_gtex(tmp_path, text), "counts")
+    ids = ["ENSG00000223972", "ENSG00000228572", "ENSG00000999999"]
+    assert cohort.table.var["var_id"].tolist() == [*ids, "TSPAN6"]
+    assert cohort.table.X.tolist() == [[0, 11, 5, 2000], [3, 0, 5, 900], [7, 4, 5, 400]]
+    assert cohort.table.var["ensembl_ids"].tolist()[1] == "ENSG00000228572;ENSG00000228572_PAR_Y"
+    assert cohort.quality["genes"]["named_by"] == {"source": 1, "no name, called by its ensembl id": 4}
+
+
+def test_gtex_genes_that_a_spreadsheet_renamed(tmp_path):
+    """Breaks if genes of different ids that share a date are summed, or go without a row in the drop log."""
+    text = {"v8/gene_reads": gct([G1, G2, G3], COUNTS, names=["1-Mar", "OLD1", "OLD1", "1-Mar", "44441"])}
+    cohort = gtex.unify(make_gtex(tmp_path, text), "counts")
+    assert cohort.table.var["symbol"].tolist() == ["OLD1"]
+    assert dict(zip(cohort.dropped["id"], cohort.dropped["reason"], strict=True)) == {
+        "ENSG00000223972": "a spreadsheet has made a date of a gene symbol: 1-Mar",
+        "ENSG00000000003": "a spreadsheet has made a date of a gene symbol: 1-Mar",
+        "ENSG00000999999": "a spreadsheet has made a date of a gene symbol: 44441",
+    }
+    assert cohort.quality["n_dropped"] == {"obs": 0, "var": 3}
+
+
+def test_gtex_cells_are_cleaned_and_counted(tmp_path):
+    """Breaks if quoted or padded names make variables of their own, or the quality record does not count them."""
+    text = {"v8/gene_reads": gct([G1, G2, G3], COUNTS, names=['"DDX11L1"', "OLD1 ", "OLD1", "\u00a0TSPAN6", "GONE"])}
+    cohort = gtex.unify(make_gtex(tmp_path, text), "counts")
+    assert cohort.table.var["symbol"].tolist() == ["DDX11L1", "GONE", "OLD1", "TSPAN6"]
+    assert list(cohort.quality["cleaned_cells"].values()) == [3]
+    assert gtex.unify(make_gtex(tmp_path), "counts").quality["cleaned_cells"] == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("GTEX-AAAA\t2\tOct-19\t4", "donor 'GTEX-AAAA': AGE must be a decade .*found 'Oct-19', which a spreadsheet"),
+        ("GTEX-AAAA\t2\t29-Feb\t4", "found '29-Feb', which a spreadsheet has made a date"),
+        ("GTEX-AAAA\t2\t43757\t4", "found '43757', which a spreadsheet has made a date"),
+        ("GTEX-AAAA\t2\t60-79\t4", "AGE must be a decade .*found '60-79'$"),
+        ("GTEX-AAAA\t2\t\u0666\u0660-\u0666\u0669\t4", "AGE must be a decade"),
+        ("GTEX-AAAA\tx\t60-69\t4", "SEX must be 1, 2 or blank, found 'x'"),
+    ],
+)
+def test_broken_donors(row, message, tmp_path):
+    """Breaks if a spreadsheet's date passes for an age bracket, or the donor is not named."""
+    with pytest.raises(DataError, match=message):
+        gtex.unify(make_gtex(tmp_path, donors=f"SUBJID\tSEX\tAGE\tDTHHRDY\n{row}\n"), "counts")
+
+
+def test_donors_of_unknown_age(tmp_path):
+    """Breaks if a word for nothing becomes a sex or an age bracket."""
+    donors = "SUBJID\tSEX\tAGE\tDTHHRDY\nGTEX-AAAA\tNA\tnot reported\t4\nGTEX-BBBBB\t\t\t\n"
+    obs = gtex.unify(make_gtex(tmp_path, donors=donors), "counts").table.obs
+    assert (obs[["sex", "age_bracket"]] == "").all(axis=None)
+
+
 GOOD = gct([G1, G2, G3], COUNTS)
 BAD_GCT = {
     "rows promised": (gct([G1, G2, G3], COUNTS, sizes=(6, 3)), "the header promises 6 rows, 5 follow"),
@@ -174,6 +232,12 @@ BAD_GCT = {
     "gene twice": (GOOD.replace(IDS[2], IDS[1]), f"line 6, column 1 .Name.: '{IDS[1]}' stands on line 5, too"),
     "negative": (GOOD.replace("2000", "-2000"), r"line 7, column 3 \(GTEX-AAAA.*\): negative value, found '-2000'"),
     "blank": (GOOD.replace("2000", ""), "line 7, column 3 .*: empty cell"),
+    "stray quote": (
+        GOOD.replace("OLD1", '"OLD1', 1),
+        r"line 5, column 2 \(Description\): a stray quote, found '\"OLD1'",
+    ),
+    "other digits": (GOOD.replace("5\t3", "\u0665\t3", 1), "line 2: expected 2 numbers"),
+    "carriage returns": (GOOD.replace("\n", "\r"), "line 1: a carriage return without"),
     "cut off": (GOOD[:-8], "line 8: "),
     "two lines": ("#1.2\n5\t3\n", "2 lines, expected a header of 3"),
 }
@@ -295,6 +359,39 @@ def test_gdc_leaves_out(tmp_path):
         gdc.matrices("counts", tissues=["lung"], **options)
 
 
+def test_gdc_keeps_one_frozen_aliquot(tmp_path):
+    """Breaks if a fixed vial stands beside the frozen one, by the metadata or by its plate, or is not logged."""
+    old, later, fixed = T1, T1.replace("2315", "2400"), T1.replace("01A-11R-2315", "01B-02R-A40A")
+    pilot = T2.replace("01A-11R-2315", "01B-02R-A277")
+    files, options = make_gdc(tmp_path, {i: star_text(TCGA[T1]) for i in (fixed, later, old, pilot, T2)})
+    metadata = Path(options["metadata"])
+    hits = json.loads(metadata.read_text())
+    hits["data"]["hits"][0]["cases"][0]["samples"] = [{"submitter_id": fixed[:16], "preservation_method": "FFPE"}]
+    metadata.write_text(json.dumps(hits))
+    cohort = gdc.unify(files, "counts", **options)
+    assert cohort.table.obs["sample_id"].tolist() == [later, T2]
+    assert dict(zip(cohort.dropped["id"], cohort.dropped["reason"], strict=True)) == {
+        fixed: "FFPE: preservation_method is FFPE",
+        pilot: "FFPE: a later vial on one of the plates A277, A27D, A22O",
+        old: f"another aliquot of the sample is kept: {later}",
+    }
+    del hits["data"]["hits"][0]["cases"][0]["samples"]  # nobody says that it is fixed: the first vial is kept
+    metadata.write_text(json.dumps(hits))
+    cohort = gdc.unify(files, "counts", **options)
+    assert cohort.table.obs["sample_id"].tolist() == [later, T2]
+    assert set(cohort.dropped["reason"][cohort.dropped["id"] == fixed]) == {
+        f"another vial of the sample is kept: {later}"
+    }
+
+
+def test_gdc_prefers_h_over_r_over_t(tmp_path):
+    """Breaks if an analyte of RNA is preferred over the better one for its later plate."""
+    t, r, h = (T1.replace("11R-2315", f"11{a}-{p}") for a, p in (("T", "A40A"), ("R", "2400"), ("H", "2315")))
+    for ids, best in (((t, r, h), h), ((t, r), r), ((t, h), h)):
+        files, options = make_gdc(tmp_path / best[19:25], {i: star_text(TCGA[T1]) for i in ids})
+        assert gdc.unify(files, "counts", **options).table.obs["sample_id"].tolist() == [best]
+
+
 def test_gdc_files_that_contradict(tmp_path):
     """Breaks if other bytes than the manifest's, two gene models or one aliquot in two files are used."""
     files, options = make_gdc(tmp_path)
@@ -302,7 +399,7 @@ def test_gdc_files_that_contradict(tmp_path):
         Path(options["manifest"]).read_text().replace(hashlib.md5(star_text(TCGA[T1]).encode()).hexdigest(), "0" * 32)
     )
     Path(options["manifest"]).write_text(changed)
-    with pytest.raises(DataError, match=rf"{uuid(1)}: md5 .* the manifest .* says 0{{32}}; delete"):
+    with pytest.raises(DataError, match=rf"{uuid(1)}: md5 .* the manifest .* says 0{{32}}: one of them"):
         gdc.unify(files, "counts", **options)
     files, options = make_gdc(tmp_path, {N1: star_text(TCGA[N1]), T1: star_text(TCGA[T1], model="GENCODE v22")})
     with pytest.raises(DataError, match=r"different gene models: 'GENCODE v22' in .*, 'GENCODE v36' in"):

@@ -120,17 +120,18 @@ def test_cohort_files(tmp_path):
 
 
 def test_unify_keeps_one_aliquot(tmp_path):
-    """Breaks if two aliquots of one sample are both kept, the choice depends on order, or it is not logged."""
-    old, new, vial = N1, N1.replace("01R-2315", "02R-A16R"), N1.replace("11A", "11B")
+    """Breaks if two aliquots or vials of one sample are both kept, the choice depends on order, or is not logged."""
+    old, new, vial = N1, N1.replace("01R-2315", "02R-A16R"), N1.replace("11A-01R-2315", "11B-01R-A18C")
     piece = G1.replace("AAAA1", "ZZZZ9")
     files = three_files(tmp_path)
     files[KICH] = convert_matrix(tmp_path, KICH, list("ABC"), {s: [1, 2, 300] for s in (new, vial, old)})
     files[GTEX] = convert_matrix(tmp_path, GTEX, list("ABC"), {s: [1, 2, 300] for s in (piece, G1)})
     cohort = rnaseqdb.unify(files, "expected_count")
-    assert set(cohort.table.obs["sample_id"]) == {new, vial, piece, T1}
+    assert set(cohort.table.obs["sample_id"]) == {new, piece, T1}
     dropped = cohort.dropped[cohort.dropped["axis"] == "obs"]
     assert dict(zip(dropped["id"], dropped["reason"], strict=True)) == {
         old: f"another aliquot of the sample is kept: {new}",
+        vial: f"another vial of the sample is kept: {new}",
         G1: f"another aliquot of the sample is kept: {piece}",
     }
     assert cohort.quality["files"][KICH] == {"n_obs": 3, "n_vars": 3, "max": 300, "zero_fraction": 0}

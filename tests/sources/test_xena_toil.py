@@ -117,6 +117,20 @@ def test_unify(tmp_path):
     assert cohort.quality["origin"] == "real" and cohort.quality["genes"]["summed"] == {"symbols": 2, "rows": 4}
 
 
+def test_probemap_without_names(tmp_path):
+    """Breaks if genes whose name in the probemap is blank, nothing or a date are summed."""
+    files = make(tmp_path)
+    probemap = tmp_path / "raw" / xena_toil.matrices("tpm")["probemap"]
+    names = ["NA", "", '"AC008"', "1-Mar", "NA "]
+    probemap.write_text("id\tgene\n" + "".join(f"{g}\t{s}\n" for g, s in zip(GENES, names, strict=True)))
+    xena_toil.convert(probemap, files["probemap"])
+    cohort = xena_toil.unify(files, "tpm", n_genes=5)
+    assert cohort.table.var["symbol"].tolist() == ["AC008", "ENSG00000228572", "ENSG00000242268", "ENSG00000259041"]
+    assert cohort.dropped[["id", "reason"]].to_numpy().tolist() == [
+        ["ENSG00000228572", "a spreadsheet has made a date of a gene symbol: 1-Mar"]
+    ]
+
+
 def test_expected_count(tmp_path):
     """Breaks if counts are taken for TPM when the logarithm is undone."""
     cohort = xena_toil.unify(make(tmp_path, kind="expected_count"), "expected_count", n_genes=5)
@@ -195,6 +209,13 @@ BAD_VALUES = {  # values (samples, genes) in place of log2(tpm+0.001), and the m
         "looks like log2.x.1. .1 of 4 samples: units are mix",
     ),
     "z-scores": (LOG - 5, "fits no known scale"),
+    "log2(x+0.01)": (np.log2(TPM + 0.01), "to .*, which fits no known scale: zero is -9.9658 .*all samples"),
+    "ln(x+0.001)": (np.log(TPM + 0.001), "from -6.9.*fits no known scale.*all samples"),
+    "real z-scores": ((LOG - LOG.mean(0)) / LOG.std(0), "fits no known scale.*all samples"),
+    "one of z-scores": (
+        np.vstack([LOG[:3], (LOG[3:] - LOG[3:].mean()) / LOG[3:].std()]),
+        "fits no known scale.*1 of 4 samples: units are mixed",
+    ),
 }
 
 

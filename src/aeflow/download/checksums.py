@@ -147,7 +147,12 @@ def check_or_record(lock: Path, key: str, digest: str) -> None:
 def read_lock(lock: Path) -> dict[str, str]:
     """Return key -> sha256 of a lock file (empty where there is none); ConfigError names a malformed line."""
     sums: dict[str, str] = {}
-    lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
+    try:  # not by expression/text.py, of which an edit would fetch every file anew
+        lines = lock.read_text(encoding="utf-8-sig").split("\n") if lock.exists() else []
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{lock}: not UTF-8 text: {error}") from None
+    while lines and not lines[-1]:
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         match = LOCK_LINE.fullmatch(line)
         if not match:

@@ -24,7 +24,7 @@ CHUNK = 1 << 18  # bytes
 PROGRESS_EVERY = 5.0  # seconds
 LONGEST_BACKOFF = 4.0  # seconds
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be other ones a moment later
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _begin(response, url: str, part: Path) -> PartState:
         url=url,
         etag=response.headers.get("ETag"),
         last_modified=response.headers.get("Last-Modified"),
-        total=int(length) if length.isdecimal() else None,
+        total=int(length) if length.isascii() and length.isdecimal() else None,
         encoding="gzip" if "gzip" in response.headers.get("Content-Encoding", "").lower() else None,
         resumable=response.headers.get("Accept-Ranges", "").lower() == "bytes",
     )

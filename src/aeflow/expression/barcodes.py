@@ -11,10 +11,13 @@ import re
 from dataclasses import asdict, dataclass
 
 from aeflow.errors import DataError
+from aeflow.expression.text import date_note
 
-GTEX = re.compile(r"(?P<piece>(?P<donor>GTEX-[A-Z0-9]{4,5})-\d{4}(-[A-Za-z0-9]+)?)-SM-[A-Z0-9]{5}")
+GTEX = re.compile(r"(?P<piece>(?P<donor>GTEX-[A-Z0-9]{4,5})-\d{4}(-[A-Za-z0-9]+)?)-SM-[A-Z0-9]{5}", re.ASCII)
 TCGA = re.compile(
-    r"(?P<piece>(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2})[A-Z])-\d{2}[A-Z]-[A-Z0-9]{4}-(?P<centre>\d{2})"
+    r"(?P<piece>(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2}))(?P<vial>[A-Z])-"
+    r"\d{2}(?P<analyte>[A-Z])-(?P<plate>[A-Z0-9]{4})-(?P<centre>\d{2})",
+    re.ASCII,
 )
 CONDITIONS = {f"{code:02d}": "tumour" for code in range(1, 10)} | {f"{code:02d}": "normal" for code in range(11, 15)}
 
@@ -23,7 +26,8 @@ CONDITIONS = {f"{code:02d}": "tumour" for code in range(1, 10)} | {f"{code:02d}"
 class Barcode:
     """What a barcode says.
 
-    `piece` is the barcode up to the physical sample: aliquots of one piece are repeated measurements of the same thing.
+    `piece` is the barcode up to what its aliquots measure repeatedly: GTEx's tissue piece, TCGA's participant and
+    sample type (without the vial, see expression/aliquots.py).
     `condition` is "normal" or "tumour"; for TCGA by the sample type code (01-09 tumour, 11-14 normal).
     """
 
@@ -57,4 +61,5 @@ def parse_barcode(sample_id: str, where: str) -> Barcode:
             f"{where}: sample id {sample_id!r} is the barcode {dashed!r} with its dashes turned into dots, as R's "
             "read.table does without check.names=FALSE; use the original file"
         )
-    raise DataError(f"{where}: {sample_id!r} is neither a full GTEx nor a full TCGA aliquot barcode")
+    note = date_note(sample_id)
+    raise DataError(f"{where}: {sample_id!r} is neither a full GTEx nor a full TCGA aliquot barcode{note}")

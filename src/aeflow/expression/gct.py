@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aeflow.errors import DataError
-from aeflow.expression.text import read_lines, split_header
+from aeflow.expression.text import WHOLE, read_lines, split_header
 from aeflow.expression.wide import Header
 
 VERSIONS = {"#1.2": 2, "#1.3": 4}  # first line -> numbers on the second
@@ -29,7 +29,7 @@ def read_gct_header(path: Path) -> Header:
     if version.strip() not in VERSIONS:
         raise DataError(f"{path}: line 1: expected {' or '.join(VERSIONS)}, found {version[:80]!r}")
     numbers = sizes.strip().split("\t")
-    if len(numbers) != VERSIONS[version.strip()] or not all(n.isdecimal() for n in numbers):
+    if len(numbers) != VERSIONS[version.strip()] or not all(map(WHOLE.fullmatch, numbers)):
         raise DataError(f"{path}: line 2: expected {VERSIONS[version.strip()]} numbers, found {sizes[:80]!r}")
     n_rows, n_samples, n_text, n_above = (*map(int, numbers), 0, 0)[:4]
     names = split_header(read_lines(path, 3)[2], f"{path}: line 3")

@@ -12,54 +12,70 @@ import numpy as np
 import pandas as pd
 
 from aeflow.errors import DataError
+from aeflow.expression import text
+from aeflow.expression.symbols import fault_of_spreadsheet
 
 
 def read_gmt(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Return {set name: genes} of a GMT file: name TAB description TAB gene TAB gene ..., one set a line.
 
     Also of a zip archive with one GMT file in it, as Reactome publishes its sets. The description may be empty. Weights
-    (``GENE,1.0``, as some Enrichr libraries have) are cut off, empty cells at the end of a line are ignored, and a gene
-    that stands twice in a set is kept once.
+    (``GENE,1.0``, as some Enrichr libraries have) are cut off, as are blanks and quotes around a cell; empty cells at
+    the end of a line are ignored, and a gene that stands twice in a set is kept once.
 
     Raises
     ------
-    DataError : naming file and line, for a line that is no gene set, a set name that occurs twice, or an empty file.
+    DataError : naming file and line, for a line that is no gene set, a set name that occurs twice, a gene that is
+        empty, has a stray quote, or was turned into a date by a spreadsheet, or an empty file.
     """
     sets: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
-    try:
-        text = _bytes(Path(path)).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: {error}") from error
-    for number, line in enumerate(text.split("\n"), start=1):
+    days: list[str] = []  # faults of numbers such as 44441: Entrez ids if all genes are numbers, else days
+    for number, line in enumerate(_lines(Path(path)), start=1):
         if not line.strip():
             continue
-        cells = line.rstrip("\r").split("\t")
-        name = cells[0].strip()
-        genes = [cell.split(",")[0].strip() for cell in cells[2:]]
+        cells = [text.clean(cell) for cell in line.split("\t")]
+        name = cells[0]
+        genes = [text.clean(cell.split(",")[0]) for cell in cells[2:]]
         while genes and not genes[-1]:
             genes.pop()
         if not name or not genes:
             raise DataError(f"{path}: line {number}: expected name, description and genes, found {line[:80]!r}")
-        if "" in genes:
-            raise DataError(f"{path}: line {number}, column {genes.index('') + 3}: empty gene in set {name!r}")
+        for column, gene in enumerate(genes, start=3):
+            where = f"{path}: line {number}, column {column}"
+            if not gene:
+                raise DataError(f"{where}: empty gene in set {name!r}")
+            if what := text.fault_of_cell(gene):
+                raise DataError(f"{where}: {what} in set {name!r}, found {gene[:80]!r}")
+            if what := fault_of_spreadsheet(gene):
+                fault = f"{where}: {what} in set {name!r}, found {gene!r}"
+                if not text.WHOLE.fullmatch(gene):
+                    raise DataError(fault)
+                days.append(fault)
         if name in sets:
             raise DataError(f"{path}: line {number}: set {name!r} stands on line {lines[name]}, too")
         sets[name], lines[name] = tuple(dict.fromkeys(genes)), number
     if not sets:
         raise DataError(f"{path}: no gene set in it")
+    if days and not _by_number(sets):
+        raise DataError(days[0])
     return sets
 
 
-def _bytes(path: Path) -> bytes:
-    """Return the content of a file, or of the only GMT file in a zip archive."""
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file, or of the only GMT file in a zip archive."""
     if not zipfile.is_zipfile(path):
-        return path.read_bytes()
+        return text.all_lines(path)
     with zipfile.ZipFile(path) as archive:
         inner = [name for name in archive.namelist() if name.endswith(".gmt")]
         if len(inner) != 1:
             raise DataError(f"{path}: expected one GMT file in the archive, found {', '.join(inner) or 'none'}")
-        return archive.read(inner[0])
+        return text.decoded(archive.read(inner[0]), path)
+
+
+def _by_number(sets: Mapping[str, Sequence[str]]) -> bool:
+    """Whether all genes of `sets` are Entrez ids."""
+    return all(text.WHOLE.fullmatch(gene) for genes in sets.values() for gene in genes)
 
 
 def names_for_sets(
@@ -82,8 +98,7 @@ def names_for_sets(
     ------
     DataError : for sets by Entrez id if no variable has one.
     """
-    by_number = all(gene.isdecimal() for genes in sets.values() for gene in genes)
-    if not by_number:
+    if not _by_number(sets):
         return var["symbol"].astype(str).tolist(), "symbol"
     ids = var["entrez_id"] if "entrez_id" in var.columns else pd.Series(pd.NA, index=var.index)
     if not ids.notna().any():

@@ -9,6 +9,10 @@ The stated table is HGNC's complete set. A gene gets its symbol by the first of 
 
 A name that is a previous symbol of several genes, or only an alias of several, is ambiguous: the gene is dropped and
 logged. A name that HGNC does not know (clone names, mostly) stays. Genes of one symbol are summed in linear space.
+
+A gene whose name is blank or a word for nothing is called by its Ensembl id, with HGNC's table or without, unless the
+first rule names it. A gene whose name a spreadsheet has turned into a date or a number is dropped and logged, with the
+same exception. So only genes of one real symbol are summed, and a gene on X with its copy on Y.
 """
 
 from __future__ import annotations
@@ -23,12 +27,16 @@ import pandas as pd
 
 from aeflow.errors import DataError
 from aeflow.expression.sheets import read_sheet
+from aeflow.expression.symbols import fault_of_spreadsheet, fault_of_symbol, is_named
+from aeflow.expression.text import WHOLE, clean, date_note
 from aeflow.files import write_frame
 
-ENSEMBL = re.compile(r"ENSG(?P<number>R?\d+)(\.\d+)?(?P<par>_PAR_Y)?")
+ENSEMBL = re.compile(r"ENSG(?P<number>R?\d+)(\.\d+)?(?P<par>_PAR_Y)?", re.ASCII)
 PAR_Y = "_PAR_Y"
+DAY_AND_MONTH = re.compile(r"\d{1,2}[-./ ] ?[a-z]", re.ASCII | re.IGNORECASE)  # as 2-Sep; an alias may be OCT-11
 HGNC_COLUMNS = ("symbol", "status", "alias_symbol", "prev_symbol", "entrez_id", "ensembl_gene_id")
 RULES = ("ensembl id", "approved symbol", "previous symbol", "alias", "unknown name kept", "ambiguous")
+NO_NAME, SPOILT = "no name, called by its ensembl id", "name spoilt by a spreadsheet"
 
 
 def stable_id(ensembl_id: str, where: str) -> str:
@@ -39,7 +47,7 @@ def stable_id(ensembl_id: str, where: str) -> str:
     """
     match = ENSEMBL.fullmatch(ensembl_id)
     if not match or len(match["number"]) != 11:
-        raise DataError(f"{where}: not an Ensembl gene id, found {ensembl_id!r}")
+        raise DataError(f"{where}: not an Ensembl gene id, found {ensembl_id!r}{date_note(ensembl_id)}")
     number = match["number"]
     on_y = bool(match["par"]) or number.startswith("R")
     return f"ENSG{number.replace('R', '0')}{PAR_Y if on_y else ''}"
@@ -79,14 +87,29 @@ class SymbolTable:
 
 
 def convert_hgnc(path: Path, out: Path) -> None:
-    """Write the columns `HGNC_COLUMNS` of HGNC's complete set (TSV) as Parquet; lists stay joined by ``|``."""
-    frame = read_sheet(path, HGNC_COLUMNS).apply(lambda column: column.str.strip('"').str.strip())
+    """Write the columns `HGNC_COLUMNS` of HGNC's complete set (TSV) as Parquet; lists stay joined by ``|``.
+
+    HGNC puts quotes around cells that hold lists; they are taken off. DataError, naming line and column: a stray quote,
+    a missing symbol, an Entrez id that is no number, a symbol that a spreadsheet has turned into a date.
+    """
+    frame = read_sheet(path, HGNC_COLUMNS)
     for number, row in enumerate(frame.itertuples(), start=2):
-        if not row.symbol:
-            raise DataError(f"{path}: line {number}, symbol: empty cell")
-        if row.entrez_id and not row.entrez_id.isdecimal():
-            raise DataError(f"{path}: line {number}, entrez_id: not a gene id, found {row.entrez_id!r}")
-    write_frame(frame.astype("str"), out)
+        if what := fault_of_symbol(row.symbol):
+            what = what if row.symbol else "empty cell"
+            raise DataError(f"{path}: line {number}, symbol: {what}, found {row.symbol!r}")
+        if row.entrez_id and not WHOLE.fullmatch(row.entrez_id):
+            note = date_note(row.entrez_id)
+            raise DataError(f"{path}: line {number}, entrez_id: not a gene id, found {row.entrez_id!r}{note}")
+        for column in ("prev_symbol", "alias_symbol"):
+            for name in filter(DAY_AND_MONTH.match, _names(getattr(row, column))):
+                if what := fault_of_spreadsheet(name):
+                    raise DataError(f"{path}: line {number}, {column}: {what}, found {name!r}")
+    write_frame(frame, out)
+
+
+def _names(cell: str) -> list[str]:
+    """Return the names in a cell that holds a list."""
+    return [name for part in cell.split("|") if (name := clean(part))]
 
 
 def read_symbols(path: Path) -> SymbolTable:
@@ -103,7 +126,7 @@ def read_symbols(path: Path) -> SymbolTable:
         if row.ensembl_gene_id:
             ensembl_owners.setdefault(row.ensembl_gene_id, set()).add(row.symbol)
         for names, cell in ((table.previous, row.prev_symbol), (table.alias, row.alias_symbol)):
-            for name in filter(None, (part.strip() for part in cell.split("|"))):
+            for name in _names(cell):
                 names.setdefault(name, set()).add(row.symbol)
     table.by_ensembl = {i: next(iter(owners)) for i, owners in ensembl_owners.items() if len(owners) == 1}
     return table
@@ -125,7 +148,7 @@ class GeneNames:
 
 
 def name_genes(ensembl: Sequence[str], names: Sequence[str], table: SymbolTable | None, source_file: str) -> GeneNames:
-    """Name genes and group those of one symbol, which are summed in linear space.
+    """Name genes and group those of one symbol, which are summed in linear space; see the head of this file.
 
     Parameters
     ----------
@@ -133,29 +156,36 @@ def name_genes(ensembl: Sequence[str], names: Sequence[str], table: SymbolTable 
     table : HGNC's genes; None keeps the names of the source.
     source_file : for the drop log.
     """
-    symbols, dropped, counts = [], [], dict.fromkeys(RULES, 0)
+    symbols, dropped, counts = [], [], dict.fromkeys((*RULES, NO_NAME, SPOILT), 0)
     for gene, name in zip(ensembl, names, strict=True):
         symbol, rule, candidates = table.resolve(name, gene) if table else (name, "unknown name kept", ())
-        counts[rule] += 1
-        if candidates:
+        if rule != "ensembl id" and not is_named(name):
+            symbol, rule, candidates = gene.removesuffix(PAR_Y), NO_NAME, ()
+        elif rule != "ensembl id" and (what := fault_of_spreadsheet(name)):
+            symbol, rule = None, SPOILT
+            dropped.append(("var", gene, f"{what}: {name}", float("nan"), source_file))
+        elif candidates:
+            symbol = None
             reason = f"{name} is ambiguous: it was or is a name of {', '.join(candidates)}"
             dropped.append(("var", gene, reason, float(len(candidates)), source_file))
-        symbols.append(None if candidates else symbol)
+        counts[rule] += 1
+        symbols.append(symbol)
     kept = pd.Series(symbols, dtype=object)
     order = sorted(set(kept.dropna()))
     if not order:
-        raise DataError(f"{source_file}: no gene is left of {len(symbols)}")
+        raise DataError(f"{source_file}: no gene is left of {len(symbols)}; {dropped[0][1]}: {dropped[0][2]}")
     groups = pd.Index(order).get_indexer(kept)
     sizes = np.bincount(groups[groups >= 0], minlength=len(order))
     members = pd.Series(np.asarray(ensembl, dtype=object)).groupby(groups).agg(";".join)
     ids = pd.array([table.entrez.get(s) if table else None for s in order], dtype="Int64")
     var = pd.DataFrame({"var_id": order, "symbol": order, "entrez_id": ids, "ensembl_ids": members.loc[0:].to_numpy()})
+    named_by = {rule if table or rule != "unknown name kept" else "source": n for rule, n in counts.items() if n}
     largest = sorted(((int(n), s) for n, s in zip(sizes, order, strict=True) if n > 1), reverse=True)[:20]
     report = {
         "rows": len(symbols),
         "kept": len(order),
         "symbols_of": "HGNC" if table else "the source",
-        "named_by": {rule: n for rule, n in counts.items() if n} if table else {"source": counts["unknown name kept"]},
+        "named_by": named_by,
         "summed": {"symbols": int((sizes > 1).sum()), "rows": int(sizes[sizes > 1].sum())},
         "largest_sums": [{"symbol": s, "rows": n} for n, s in largest],
     }

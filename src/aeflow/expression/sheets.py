@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from aeflow.errors import DataError
-from aeflow.expression.text import blocks, split_header
+from aeflow.expression import aliquots, text
 from aeflow.files import write_frame
 
 if TYPE_CHECKING:
@@ -22,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def read_sheet(path: Path, columns: Sequence[str], *, latin1: bool = False) -> pd.DataFrame:
-    """Return `columns` of a tab-separated sheet, gzipped or not, as text without blanks at the ends of a cell.
+    """Return `columns` of a tab-separated sheet, gzipped or not, as clean text (`text.clean`).
 
-    A ``#`` before the first column name is ignored. Double quotes around a cell, as around GTEx's free text, are
-    part of it.
+    A ``#`` before the first column name is ignored. Quotes never join cells or lines: in columns that nobody asks for,
+    such as GTEx's free text, they mean nothing.
 
     Parameters
     ----------
@@ -33,27 +32,33 @@ def read_sheet(path: Path, columns: Sequence[str], *, latin1: bool = False) -> p
 
     Raises
     ------
-    DataError : naming file and line, for a missing column, a line of another length, or a sheet without rows.
+    DataError : naming file and line, for a missing column, a line of another length, a stray quote or control character
+        in one of `columns`, or a sheet without rows.
     """
-    data = b"".join(blocks(Path(path)))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if not latin1:
-            raise DataError(f"{path}: not UTF-8 text: {error}") from error
-        logger.warning("%s: not UTF-8 text (%s): read as Latin-1", path, error)
-        text = data.decode("latin-1")
-    lines = io.StringIO(text)
-    names = split_header(lines.readline().removeprefix("#"), f"{path}: line 1")
+    data, encoding = b"".join(text.blocks(Path(path))), "utf-8"
+    if latin1:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            logger.warning("%s: not UTF-8 text (%s): read as Latin-1", path, error)
+            encoding = "latin-1"
+    first, *lines = text.decoded(data, path, encoding) or [""]
+    names = text.split_header(first.removeprefix("#"), f"{path}: line 1")
     missing = [column for column in columns if column not in names]
     if missing:
         raise DataError(f"{path}: line 1: no column {missing[0]!r}; it has {', '.join(names)[:300]}")
     places, rows = [names.index(column) for column in columns], []
     for number, line in enumerate(lines, start=2):
-        cells = line.rstrip("\r\n").split("\t")
+        cells = line.split("\t")
         if len(cells) != len(names):
             raise DataError(f"{path}: line {number}: {len(cells)} cells, the header has {len(names)}")
-        rows.append([cells[place].strip() for place in places])
+        row = [text.clean(cells[place]) for place in places]
+        for place, cell in zip(places, row, strict=True):
+            if what := text.fault_of_cell(cell):
+                raise DataError(
+                    f"{path}: line {number}, column {place + 1} ({names[place]}): {what}, found {cell[:80]!r}"
+                )
+        rows.append(row)
     if not rows:
         raise DataError(f"{path}: no rows after the header")
     return pd.DataFrame(rows, columns=list(columns)).astype("str")
@@ -101,19 +106,18 @@ class SampleSheet:
         self._left_out.append(("obs", sample_id, reason, float("nan"), source_file))
 
     def finish(self, name: str) -> tuple[pd.DataFrame, list[tuple]]:
-        """Return obs with one aliquot per physical sample, and rows of the drop log, the other aliquots among them.
+        """Return obs with one aliquot per sample, and rows of the drop log, the other aliquots among them.
 
-        Of several aliquots of one sample (equal `piece`) the one whose barcode sorts last is kept: for TCGA the highest
-        portion and plate, the rule of Broad's Firehose. DataError, beginning with `name`, if no sample is left.
+        expression/aliquots.py says which aliquot is kept. DataError, beginning with `name`, if no sample is left.
         """
-        if not self._rows:
-            reasons = Counter(row[2] for row in self._left_out).most_common(5)
-            found = ", ".join(f"{reason} ({n})" for reason, n in reasons) or "none, the file is empty"
-            raise DataError(f"{name}: no sample is left; left out: {found}")
-        obs = pd.DataFrame(self._rows)
-        kept = obs.groupby("piece", sort=False)["sample_id"].transform("max")
-        extra = (obs["sample_id"] != kept).to_numpy()
-        for sample, other, file in zip(obs["sample_id"], kept, obs["source_file"], strict=True):
-            if sample != other:
-                self.leave_out(sample, f"another aliquot of the sample is kept: {other}", file)
-        return obs[~extra].drop(columns="piece").reset_index(drop=True), self._left_out
+        if self._rows:
+            obs = pd.DataFrame(self._rows)
+            kept, reasons = aliquots.choose(obs)
+            for sample, file in zip(obs["sample_id"], obs["source_file"], strict=True):
+                if sample in reasons:
+                    self.leave_out(sample, reasons[sample], file)
+            if kept.any():
+                return obs[kept].drop(columns="piece").reset_index(drop=True), self._left_out
+        reasons = Counter(row[2] for row in self._left_out).most_common(5)
+        found = ", ".join(f"{reason} ({n})" for reason, n in reasons) or "none, the file is empty"
+        raise DataError(f"{name}: no sample is left; left out: {found}")

@@ -163,7 +163,12 @@ def by_ensembl_id(
     names = name_genes(genes[last][kept], found.iloc[kept], table, matrix.source_file)
     names = replace(names, dropped=[*dropped_genes, *names.dropped], report=names.report | counts)
     X, _ = stack(matrices, genes, obs, names, measure)
-    return finish(X, obs, names, dropped, unit=measure.unit, **cohort)
+    return finish(X, obs, names, dropped, unit=measure.unit, cleaned_cells=cleaned_cells(matrices), **cohort)
+
+
+def cleaned_cells(matrices: Mapping[str, Matrix]) -> dict[str, int]:
+    """Return {raw file: text cells that had blanks or quotes around them} of the matrices that had any."""
+    return {matrix.source_file: matrix.n_cleaned for matrix in matrices.values() if matrix.n_cleaned}
 
 
 def finish(

@@ -51,7 +51,7 @@ def _gene_model(path: Path) -> str:
     if not first.startswith(MODEL) or not model:
         raise DataError(f"{path}: line 1: expected {MODEL + 'GENCODE v36'!r} or alike, found {first[:80]!r}")
     _, names, *summary = text.read_lines(path, 2 + len(SUMMARY))
-    if tuple(names.split("\t")) != COLUMNS:
+    if tuple(map(text.clean, names.split("\t"))) != COLUMNS:
         raise DataError(f"{path}: line 2: expected the columns {' '.join(COLUMNS)}, found {names[:200]!r}")
     for number, (wanted, line) in enumerate(zip(SUMMARY, summary, strict=True), start=3):
         cells = line.split("\t")

@@ -6,6 +6,7 @@ when something is wrong is the file read a second time, cell by cell, to name li
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ import pyarrow.parquet as pq
 
 from aeflow.errors import DataError
 from aeflow.expression import text
+from aeflow.expression.symbols import fault_of_symbol
 from aeflow.files import atomic_path
 
 ROWS = 4096  # genes of a row group, at least: so the footer of 20,000 columns stays readable
 VALUES = 1 << 24  # of a row group, where that is more: so a matrix of few samples is one group, which is cheaper
 COLUMNS = 1024  # samples read from Parquet at a time
 WIDE = 4096  # samples; from here on a column and chunk costs polars more than its cells do (tests/bench/README.md)
+CLEANED = "cells cleaned"  # key of the metadata
 IDS = re.compile(r"( *\d{1,18} *)(\t *\d{1,18} *)*", re.ASCII)  # whole numbers, with a tab between them
 
 
@@ -33,7 +36,7 @@ class Header:
     """What stands above the numbers.
 
     text : name in the file -> name in Parquet (None leaves the column out) of the leading columns, which are text. The
-        first that is kept is the key: no two rows share it.
+        first that is kept is the key: each row has one, and no two share it. Cells are stored clean (`text.clean`).
     samples : names of the other columns.
     n_lines : lines above the first row. `names_line` : the one of the column names.
     n_rows : how many rows are promised; None where nothing is said.
@@ -48,6 +51,14 @@ class Header:
     n_rows: int | None = None
     ids: Collection[str] = ()
     keep: Sequence[str] | None = None
+
+    @property
+    def key(self) -> str:
+        return next(name for name, stored in self.text.items() if stored)
+
+    @property
+    def key_is_symbol(self) -> bool:
+        return self.text[self.key] == "symbol"
 
 
 def read_header(path: Path, columns: Mapping[str, str], ids: Collection[str] = ()) -> Header:
@@ -78,6 +89,7 @@ def convert_matrix(
     """Write a matrix as Parquet: text columns, then one float32 column per sample; genes in rows.
 
     Uncompressed by default, because zstd saves a third of the space of a wide matrix and takes twice the time to write.
+    How many text cells had blanks or quotes around them that were taken off goes into the metadata: `Matrix.n_cleaned`.
 
     Parameters
     ----------
@@ -86,8 +98,9 @@ def convert_matrix(
     Raises
     ------
     DataError : naming file, line and column, and the value found, for anything but a full matrix of finite (and, if
-        asked, non-negative) float32 numbers, an empty text cell, ids that are no whole numbers, a key that occurs
-        twice, and another number of rows than promised.
+        asked, non-negative) float32 numbers, a text cell with a stray quote or control character, ids that are no
+        whole numbers, a key that is missing, occurs twice or was turned into a date, and another number of rows than
+        promised.
     """
     for column, sample in enumerate(header.samples, start=len(header.text) + 1):
         check_sample(sample, f"{path}: line {header.names_line}, column {column}")
@@ -98,12 +111,14 @@ def convert_matrix(
     fields += [(header.samples[i], pa.float32()) for i in kept]
     schema = pa.schema(fields, metadata=metadata)
     lines: dict[str, int] = {}
-    key, key_name, _ = labels[0]
+    n_cleaned = 0
+    key = labels[0][0]
     parquet = {"compression": compression, "use_dictionary": False, "write_statistics": False}
     with atomic_path(out) as tmp, pq.ParquetWriter(tmp, schema, **parquet) as writer:
-        for cells, values in _sound_rows(path, header, non_negative):
+        for cells, values, n in _sound_rows(path, header, non_negative):
+            n_cleaned += n
             first = header.n_lines + 1 + len(lines)
-            lines |= _lines_of(cells[key], first, lines, f"{path}: line {{}}, column {key + 1} ({key_name})")
+            lines |= _lines_of(cells[key], first, lines, f"{path}: line {{}}, column {key + 1} ({header.key})")
             arrays = []
             for i, name, _ in labels:
                 arrays.append(pa.array(map(int, cells[i]) if name in header.ids else cells[i], types[name]))
@@ -113,6 +128,8 @@ def convert_matrix(
             raise DataError(f"{path}: the header promises {header.n_rows} rows, {len(lines)} follow")
         if not lines:
             raise DataError(f"{path}: no rows after the header")
+        if n_cleaned:
+            writer.add_key_value_metadata({CLEANED: str(n_cleaned)})
 
 
 def _lines_of(keys: Sequence[str], first: int, earlier: Mapping[str, int], where: str) -> dict[str, int]:
@@ -125,9 +142,10 @@ def _lines_of(keys: Sequence[str], first: int, earlier: Mapping[str, int], where
     return lines
 
 
-def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tuple[list[list[str]], np.ndarray]]:
-    """Yield (cells of each text column, values (samples, rows) float32) of some sound rows at a time."""
-    checked = [i for i, stored in enumerate(header.text.values()) if stored]
+def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tuple[list[list[str]], np.ndarray, int]]:
+    """Yield (clean cells of each text column, values (samples, rows) float32, cells cleaned) of some sound rows."""
+    stored = [i for i, name in enumerate(header.text.values()) if name]
+    key = stored[0]
     ids = [i for i, name in enumerate(header.text) if name in header.ids]
     lowest = 0.0 if non_negative else np.finfo(np.float32).min
     line = header.n_lines + 1
@@ -142,15 +160,25 @@ def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tupl
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             _locate(path, header, line, non_negative, error)
         sound = values.min() >= lowest and values.max() < np.inf  # NaN makes both NaN, and every comparison false
-        sound = sound and all(all(cells[i]) for i in checked) and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
+        cells, n_cleaned = list(cells), 0
+        for i in stored:
+            joined = "\t".join(cells[i])
+            if (i in ids and IDS.fullmatch(joined)) or text.PLAIN.fullmatch(joined):
+                continue
+            clean = [text.clean(cell) for cell in cells[i]]
+            n_cleaned += sum(map(operator.ne, cells[i], clean))
+            cells[i] = clean
+            sound = sound and not text.NO_CELL.search("\t".join(clean))
+        sound = sound and all(cells[key]) and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
+        sound = sound and not (header.key_is_symbol and any(map(fault_of_symbol, cells[key])))
         if not sound:
             _locate(path, header, line, non_negative, None)
         line += values.shape[1]
-        yield cells, values
+        yield cells, values, n_cleaned
 
 
 def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np.ndarray]]:
-    """Yield rows as polars streams them, parsed column by column; an empty or missing cell is None or NaN."""
+    """Yield rows as polars streams them, parsed column by column; a missing number is NaN."""
     n_text = len(header.text)
     schema = dict.fromkeys(header.text, pl.String) | dict.fromkeys(header.samples, pl.Float32)
     lines = pl.scan_csv(
@@ -163,7 +191,7 @@ def _by_column(path: Path, header: Header) -> Iterator[tuple[list[list[str]], np
         glob=False,
     )
     for frame in lines.collect_batches(chunk_size=_group_rows(header), maintain_order=True):
-        cells = [column.to_list() for column in frame.get_columns()[:n_text]]
+        cells = [column.fill_null("").to_list() for column in frame.get_columns()[:n_text]]
         yield cells, frame[:, n_text:].to_numpy(order="fortran").T
 
 
@@ -228,28 +256,40 @@ def _locate(path: Path, header: Header, start: int, non_negative: bool, cause: E
 
 def _fault(name: str, cell: str, header: Header, non_negative: bool) -> str | None:
     """Return what is wrong with a cell, or None."""
-    if name in header.text:
-        if header.text[name] and not cell:
-            return "empty cell"
-        return "not a gene id" if name in header.ids and not IDS.fullmatch(cell) else None
-    return text.fault_of_number(cell, non_negative)
+    if name not in header.text:
+        return text.fault_of_number(cell, non_negative)
+    if not header.text[name]:
+        return None
+    cell = text.clean(cell)
+    if name in header.ids:
+        if IDS.fullmatch(cell):
+            return None
+        return "a spreadsheet has made a date of a gene id" if text.is_date(cell) else "not a gene id"
+    if what := text.fault_of_cell(cell):
+        return what
+    if name != header.key:
+        return None
+    return "empty cell" if not cell else fault_of_symbol(cell) if header.key_is_symbol else None
 
 
 class Matrix:
     """A converted matrix: genes in rows, samples in columns. No file stays open: there may be ten thousand.
 
     source_file : the raw file, for messages and the drop log. samples : names of its columns after `text`.
+    n_cleaned : text cells that had blanks or quotes around them, which are gone.
     """
 
     def __init__(self, path: Path, text_columns: Sequence[str], source_file: str = "") -> None:
         """Read the names of `path`, whose first columns must be `text_columns`; DataError if they are not."""
-        names = pq.read_schema(path).names
+        footer = pq.read_metadata(path)
+        names = footer.schema.to_arrow_schema().names
         n_text = len(text_columns)
         if tuple(names[:n_text]) != tuple(text_columns):
             raise DataError(f"{path}: the first columns must be {tuple(text_columns)}, found {tuple(names[:n_text])}")
         self.path = Path(path)
         self.source_file = source_file
         self.samples = names[n_text:]
+        self.n_cleaned = int((footer.metadata or {}).get(CLEANED.encode(), 0))
         self._text = names[:n_text]
 
     @property

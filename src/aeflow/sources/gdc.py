@@ -5,9 +5,10 @@ Two files, saved once and kept beside the configuration, say what there is:
 - the manifest, as the portal or the API (``return_type=manifest``) gives it: tab-separated, columns id, filename, md5,
   size, state;
 - the metadata of the same files as JSON, because a count file does not say whose it is: the answer of
-  ``https://api.gdc.cancer.gov/files`` with ``fields=file_id,cases.project.project_id,cases.demographic.gender,
-  cases.demographic.age_at_index,associated_entities.entity_submitter_id`` ({"data": {"hits": [...]}}), or the list that
-  the portal's "Metadata" button saves.
+  ``https://api.gdc.cancer.gov/files`` ({"data": {"hits": [...]}}, or the list of hits alone) for the fields
+  ``expression.manifest.FIELDS``; docs/datasets.md has the call. The file that the portal's "Metadata" button saves is
+  not enough, as it lacks the project. Sex, age and how a sample was preserved may be missing or unknown. The portal's
+  sample sheet is not read.
 
 Options
 -------
@@ -90,7 +91,7 @@ def unify(
 ) -> Cohort:
     """Return the cohort of converted `files`: samples ordered by barcode, genes by symbol, those of one summed.
 
-    Of several aliquots of one sample the one whose barcode sorts last is kept.
+    One aliquot per patient and sample type: see expression/aliquots.py.
 
     Raises
     ------
@@ -130,8 +131,8 @@ def samples(
         md5, model = star.provenance(files[name])
         if md5 != entry.md5:
             raise DataError(
-                f"{file}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}; "
-                "delete the file to fetch it again"
+                f"{file}: md5 of the downloaded file is {md5}, the manifest {manifest} says {entry.md5}: one of them "
+                f"is of another release; `snakemake --forcerun resources/gdc/{file}` fetches it anew"
             )
         if file_of.setdefault(sample, file) != file:
             raise DataError(f"aliquot {sample} is in two files: {file_of[sample]}, {file}")
@@ -155,6 +156,8 @@ def _row(entry: Entry) -> tuple[dict[str, str], str]:
     if match and match["code"] not in barcodes.CONDITIONS:
         code = match["code"]
         return {}, "control analyte" if code == "20" else f"sample type code {code} is neither tumour nor normal"
+    if entry.ffpe:
+        return {}, f"FFPE: {entry.ffpe}"
     barcode = barcodes.parse_barcode(entry.sample_id, f"file {entry.file_id}")
     if barcode.study != "TCGA":
         raise DataError(f"file {entry.file_id}: sample {entry.sample_id!r} is not TCGA's")

@@ -207,6 +207,7 @@ def unify_matrices(
         for name, found in seen.items()
     }
     described = {"columns": OBS_COLUMNS, "origin": origin, "unit": unit, "kind": kind}
+    described["cleaned_cells"] = stack.cleaned_cells(axes)
     return stack.finish(X, obs, names, dropped, gate=gate, files=per_file, **described)
 
 

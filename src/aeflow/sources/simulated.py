@@ -178,10 +178,13 @@ def simulate(gmt: Path, folder: Path, **options: Any) -> None:
 def choose_genes(sets: Mapping[str, Sequence[str]], n_genes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `n_genes` symbols and which set has which of them, (n_genes, n_sets) bool.
 
-    Genes are taken from the sets in turn, so that a small number still covers every set evenly.
+    Genes are taken from the sets in turn, so that a small number still covers every set evenly. What no matrix may call
+    a gene (Reactome has one "NA", of a virus) is left out.
     """
+    from aeflow.expression.symbols import fault_of_symbol
+
     turns = zip_longest(*sets.values())
-    real = list(dict.fromkeys(gene for turn in turns for gene in turn if gene is not None))[:n_genes]
+    real = list(dict.fromkeys(gene for turn in turns for gene in turn if gene and not fault_of_symbol(gene)))[:n_genes]
     symbols = np.array(real + [f"SIM{i:05d}" for i in range(1, n_genes - len(real) + 1)], dtype=object)
     members = [set(genes) for genes in sets.values()]
     return symbols, np.array([[symbol in genes for genes in members] for symbol in symbols])

@@ -43,8 +43,8 @@ PHENOTYPE = ("phenotype", "TcgaTargetGTEX_phenotype.txt.gz")
 PROBEMAP = ("probemap", "probeMap/gencode.v23.annotation.gene.probemap")
 PHENOTYPE_COLUMNS = ("sample", "primary disease or tissue", "_sample_type", "_gender", "_study")
 PROBEMAP_COLUMNS = ("id", "gene")
-TCGA = re.compile(r"(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2})")
-SEXES = {"Male": "male", "Female": "female", "": ""}
+TCGA = re.compile(r"(?P<donor>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})-(?P<code>\d{2})", re.ASCII)
+SEXES = {"Male": "male", "Female": "female"}  # anything else must be a word for nothing
 N_GENES = 60498
 
 
@@ -154,6 +154,7 @@ def _sample_sheet(name: str, matrix: Matrix, phenotype: Path, tissues: Sequence[
 def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence[str] | None) -> tuple[dict, str]:
     """Return (row of obs, "") or ({}, why the sample is left out)."""
     from aeflow.expression import vocabulary
+    from aeflow.labels import UNLABELLED
 
     barcode = _parse(sample, file)
     if barcode.study == "TARGET":
@@ -174,8 +175,8 @@ def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence
         return {}, f"sample type code {barcode.sample_type_code} is neither tumour nor normal"
     if (barcode.condition == "normal") != ("Normal" in kind):
         raise DataError(f"{where}: _sample_type is {kind!r}, by its id it is {barcode.condition}")
-    if sheet["_gender"] not in SEXES:
-        raise DataError(f"{where}: _gender must be one of {', '.join(SEXES)}or blank, found {sheet['_gender']!r}")
+    if sheet["_gender"] not in SEXES and sheet["_gender"].lower() not in UNLABELLED:
+        raise DataError(f"{where}: _gender must be one of {', '.join(SEXES)} or blank, found {sheet['_gender']!r}")
     if barcode.study == "GTEx":
         site = ""
         project = vocabulary.slug(origin, where)
@@ -186,7 +187,7 @@ def _row(sample: str, sheet: dict[str, str] | None, file: str, tissues: Sequence
         tissue = vocabulary.tcga_tissue(project, where)
     if tissues is not None and tissue not in tissues:
         return {}, f"tissue {tissue} was not asked for"
-    sex = SEXES[sheet["_gender"]]
+    sex = SEXES.get(sheet["_gender"], "")
     return barcode.row(tissue=tissue, project=project, sex=sex, collection_site=site), ""
 
 
