@@ -230,6 +230,18 @@ def test_few_donors_lower_the_number_of_folds(caplog):
     assert (tumour["n_splits"] == 2).all() and tumour["note"].str.contains("1 of 3 folds lack a class").all()
 
 
+def test_rows_without_a_label_are_neither_tumours_nor_a_tissue(clean, caplog):
+    """Breaks if a blank condition counts as a tumour, or a blank tissue as a class of its own."""
+    X = expression(OBS)
+    more = pd.DataFrame({"donor_id": ["x", "y", "z"], "study": ["GTEx", "TCGA", "TCGA"]})
+    more = more.assign(tissue=["kidney", "kidney", ""], condition=["", None, "normal"])
+    X_more = np.concatenate([X, np.full((3, N_VARS), 9, dtype=np.float32)])
+    found = study_probes(X_more, pd.concat([OBS, more], ignore_index=True), n_components=5)
+    assert table(X, OBS).equals(clean)
+    assert found.set_index(["target", "probe", "permuted"])["mean"].sort_index().equals(clean)
+    assert found["note"].str.contains(f"left out, without a label: 3 of {len(OBS) + 3} rows").all()
+
+
 def test_same_seed_same_numbers(clean):
     """Breaks if a probe draws from a generator that nobody seeds."""
     pd.testing.assert_series_equal(clean, table(expression(OBS), OBS))

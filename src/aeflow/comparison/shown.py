@@ -29,7 +29,7 @@ HEADLINE = (
     Shown("dilution", ("auroc",), subjects=("20", "50"), scores=_FEW_SCORES),
     Shown("gene_outliers", ("auprc",), scores=("z3",)),
     Shown("representation", ("accuracy",), scores=("logistic", "mlp")),
-    Shown("representation", ("largest_angle", "cka", "set_auroc")),
+    Shown("representation", ("largest_angle", "cka", "set_auroc", "n_unlabelled")),
     Shown("generation", ("frechet", "coverage", "gamma", "control_accuracy"), subjects=_SAMPLERS),
 )
 

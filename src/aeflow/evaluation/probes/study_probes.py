@@ -24,6 +24,7 @@ import pandas as pd
 from aeflow.dataset.steps import fit_selection
 from aeflow.errors import DataError
 from aeflow.evaluation.probes.classifiers import FoldData, measure
+from aeflow.labels import has_label
 
 log = logging.getLogger(__name__)
 COLUMNS = ("stage", "target", "probe", "permuted", "mean", "sd", "n_splits", "n_obs", "note")
@@ -86,7 +87,8 @@ def study_probes(
     Parameters
     ----------
     X : (n_obs, n_vars) before correction, not negative, log2(x + 1); zero means that nothing was measured.
-    obs : columns `batch`, `group`, `strata`, "condition" and `labels`; `group` (donors) is never divided by a fold.
+    obs : columns `batch`, `group`, `strata`, "condition" and `labels`; `group` (donors) is never divided by a fold. A
+        row that lacks one of them is left out, and the note says how many do.
     strata : columns within which studies are compared; joined, they are the classes of target "tissue". Empty: all
         normals are compared with each other, as tissues that differ by study (salivary gland, head and neck) need.
     n_splits : of StratifiedGroupKFold; lowered, with a warning and a note, where a class has fewer donors.
@@ -109,7 +111,15 @@ def study_probes(
     ------
     DataError : a missing column, X and obs of different length, values that are not finite, more than two studies.
     """
-    _check(X, obs, (batch, group, *strata, "condition", labels))
+    needed = (batch, group, *strata, "condition", labels)
+    _check(X, obs, needed)
+    known = np.all([has_label(obs[column]) for column in needed], axis=0)
+    unlabelled = ""
+    if not known.all():
+        unlabelled = f"left out, without a label: {(~known).sum()} of {len(known)} rows"
+        log.warning("study probes: %s in one of %s", unlabelled, ", ".join(dict.fromkeys(needed)))
+        X = X[known]
+        obs = obs[known].reset_index(drop=True)
     tissue = join(obs, strata)
     study = join(obs, [batch])
     donor = join(obs, [group])
@@ -121,7 +131,11 @@ def study_probes(
     ]
     cells = np.char.add(np.char.add(study, "|"), np.where(normal, "normal|", "tumour|"))
     folds, note = donor_folds(targets, cells, tissue, donor, n_splits, seed)
-    notes = [note, "correction fitted on all rows, test folds and tumours included" if sees_all_rows else ""]
+    notes = [
+        unlabelled,
+        note,
+        "correction fitted on all rows, test folds and tumours included" if sees_all_rows else "",
+    ]
     permuted = [replace(t, y=permute(t, donor, np.random.default_rng(seed))) for t in targets]
     values: dict[tuple[str, str, bool], list[float]] = {}
     blind: set[tuple[str, str]] = set()
