@@ -28,7 +28,7 @@ FLOAT32_END = 2.0**128 - 2.0**103  # from here on a number rounds to an infinite
 PLAIN = re.compile(r"[!#-&(-~\t]*")  # cells, tabs between, of ASCII without blanks and quotes
 PADDING = " \t\xa0\u2007\u202f\u200b\u2060\ufeff"  # blanks, no-break and without width, that stand around a cell
 QUOTES = "\"'"
-NO_CELL = re.compile(r'[\x00-\x08\x0a-\x1f\x7f\u2028\u2029"“”„]')
+NO_CELL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\"“”„]|^'")  # ' alone: a spreadsheet's mark of text
 MONTH = (
     "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|january|february|march|april|june|july|august|september|"
     "october|november|december|mrz|mär|mai|okt|dez"
@@ -41,6 +41,7 @@ DATE = re.compile(
     r"[345]\d{4}(\.0)?",
     re.IGNORECASE | re.ASCII,
 )
+MONTH_AND_DAY = re.compile(rf"(?=[A-Z][a-z])(?i:{MONTH})[-./ ]\d", re.ASCII)  # Sep-2; OCT-4 is a name
 
 
 def blocks(path: Path, size: int | None = None) -> Iterator[bytes]:
@@ -193,13 +194,13 @@ def clean(cell: str) -> str:
 def fault_of_cell(cell: str) -> str | None:
     """Return why a clean cell is no name or id, or None: a quote without a partner, or a control character."""
     if match := NO_CELL.search(cell):
-        return "a stray quote" if match[0] in '"“”„' else "a control character"
+        return "a stray quote" if match[0] in "'\"“”„" else "a control character"
     return None
 
 
 def is_date(cell: str) -> bool:
     """Whether a cell, where no number is meant, is a date as a spreadsheet writes it."""
-    return DATE.fullmatch(cell) is not None
+    return DATE.fullmatch(cell) is not None or MONTH_AND_DAY.fullmatch(cell) is not None
 
 
 def date_note(cell: object) -> str:

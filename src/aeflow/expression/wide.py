@@ -168,7 +168,7 @@ def _sound_rows(path: Path, header: Header, non_negative: bool) -> Iterator[tupl
             clean = [text.clean(cell) for cell in cells[i]]
             n_cleaned += sum(map(operator.ne, cells[i], clean))
             cells[i] = clean
-            sound = sound and not text.NO_CELL.search("\t".join(clean))
+            sound = sound and not any(map(text.fault_of_cell, clean))
         sound = sound and all(cells[key]) and all(IDS.fullmatch("\t".join(cells[i])) for i in ids)
         sound = sound and not (header.key_is_symbol and any(map(fault_of_symbol, cells[key])))
         if not sound:
