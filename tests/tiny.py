@@ -1,6 +1,8 @@
 """A small dataset, runs trained on it, and specifications and metrics made by hand."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +168,9 @@ def specification(**values: Any) -> Specification:
 def one(text: str, value: float | Interval, **keys: Any) -> Metric:
     """Return the metric whose text is `text`: part/subject/score of two words/name, part/subject/name or part/name."""
     part, *words, name = text.split("/")
-    (found,) = measured(part, {name: value}, subject="/".join(words[:1]), score="/".join(words[1:]), **keys)
-    return found
+    (found,) = measured(part, {name: 0.0}, subject="/".join(words[:1]), score="/".join(words[1:]), **keys)
+    number = value if isinstance(value, Interval) else Interval(value, math.nan, math.nan)
+    return replace(found, **number._asdict())
 
 
 def by_text(metrics: list[Metric]) -> dict[str, Metric]:
