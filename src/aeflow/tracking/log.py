@@ -37,7 +37,7 @@ from mlflow.utils.uri import is_local_uri
 from sqlalchemy.exc import SQLAlchemyError
 
 from aeflow.errors import ConfigError
-from aeflow.files import atomic_path
+from aeflow.files import atomic_path, remove_orphans
 from aeflow.tracking.database import NOTHING_LOST, check_database, named_failure, relocate, sqlite_path, sqlite_uri
 from aeflow.tracking.entries import Entry, read_entries
 
@@ -111,6 +111,8 @@ def log_runs(
     folder = Path(folder)
     target = _target(uri, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("results_id", "mlflow.db"):
+        remove_orphans(folder / name)
     owner = _results_id(folder / "results_id")
     logged: dict[str, dict[str, str]] = {}
     with _explained(target):
