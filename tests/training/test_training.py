@@ -73,7 +73,7 @@ def test_half_written_checkpoint_is_ignored(tmp_path):
     train(tmp_path, epochs=2)
     whole, _ = train(epochs=4)
     half = tmp_path / ".epoch000003.1.tmp"
-    same_number = tmp_path / f".epoch000004.{os.getpid()}.tmp"  # processes of a container often have one number
+    same_number = tmp_path / f".epoch000003.{os.getpid()}.tmp"  # processes of a container often have one number
     for folder in (half, same_number):
         folder.mkdir()
         (folder / "state.safetensors").write_bytes(b"half")
