@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,34 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that replaces it only if the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    tmp = temporary_path(path)
     try:
         yield tmp
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the hidden sibling under which this process writes what is to become `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def remove_orphans(path: str | Path) -> None:
+    """Remove what processes that were killed while they wrote `path` left beside it, files and folders.
+
+    Call it where nobody else can be writing `path`: at the start of the job that makes it, or under a lock. Whether
+    the number in a name is a living process cannot be asked: it may be one of another node.
+    """
+    path = Path(path)
+    orphan = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp(-journal)?")  # SQLite writes a journal beside its file
+    for found in path.parent.iterdir() if path.parent.is_dir() else ():
+        if not orphan.fullmatch(found.name):
+            continue
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:

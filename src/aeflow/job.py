@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aeflow.files import remove_orphans
+
 if TYPE_CHECKING:
     import torch
 
@@ -86,6 +88,7 @@ def spare_compiler() -> None:
 def start_job(snakemake: Any) -> Job:
     """Send logging and the traceback of a failure to the rule's log, and limit threads to what the rule was given.
 
+    What an earlier start of this job left half written, killed, is removed: Snakemake runs it once at a time.
     Call it before importing numpy or torch: thread pools read their limits once.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
@@ -104,12 +107,16 @@ def start_job(snakemake: Any) -> Job:
         force=True,
     )
     log = logging.getLogger(f"aeflow.{snakemake.rule}")
+    wildcards = dict(snakemake.wildcards.items())
+    what = " ".join([snakemake.rule, *(f"{name}={value}" for name, value in wildcards.items())])
 
     def log_failure(kind, value, traceback):
         log.critical("%s failed", snakemake.rule, exc_info=(kind, value, traceback))
         # one write, so that two jobs that fail together do not mix their lines
-        sys.stderr.write(f"{snakemake.rule}: {kind.__name__}: {value}\nlog: {path}\n")
+        sys.stderr.write(f"{what}: {kind.__name__}: {value}\nlog: {path}\n")
 
     sys.excepthook = log_failure
-    log.info("rule %s, threads %d, wildcards %s", snakemake.rule, snakemake.threads, dict(snakemake.wildcards.items()))
+    log.info("rule %s, threads %d, wildcards %s", snakemake.rule, snakemake.threads, wildcards)
+    for output in snakemake.output:
+        remove_orphans(output)
     return Job(log, snakemake.threads, int(snakemake.resources.get("gpu", 0)))

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import Page, refusing_address, silent_address, web_server
-from waiting import HANG, wait_until
+from waiting import HANG, kill_when_renaming_to, wait_until
 
 import aeflow.download.fetch
 from aeflow.download.checksums import verify
@@ -71,7 +72,9 @@ def get(tmp_path):
 
 def leftovers(folder):
     """Files of half a download; empty after each success."""
-    return [file.name for file in folder.rglob("*") if file.name.endswith((".part", ".json", ".tmp", ".fetch"))]
+    return [
+        file.name for file in folder.rglob("*") if file.name.endswith((".part", ".json", ".tmp", ".fetch", ".packed"))
+    ]
 
 
 def test_a_file_is_fetched_whole_and_not_again(server, get):
@@ -137,6 +140,42 @@ def test_a_killed_download_is_resumed(server, get, tmp_path):
     page.hold_at = None
     assert get([server.url]) == PACKED
     assert server.ranges() == [None, f"bytes={half}-"]
+
+
+@pytest.mark.parametrize("path", [PATH, "raw/x.gz"])
+def test_a_download_killed_before_its_last_step_leaves_nothing_behind(server, get, tmp_path, path):
+    """Breaks if what a kill left (a packed copy, a folder, a note on a part) stays when another mirror gives the file.
+
+    raw/x.gz comes unpacked, so that it is killed when it has been packed again.
+    """
+    server.pages[f"/{path}"] = Page(PACKED if path == PATH else RAW, encoding="gzip" if path == PATH else None)
+    destination = tmp_path / "resources" / "web" / path
+
+    def fetch_until_killed():
+        kill_when_renaming_to(destination.name)
+        fetch("web", path, destination, mirrors=[server.url], patience=PATIENT)
+
+    job = multiprocessing.get_context("fork").Process(target=fetch_until_killed)
+    job.start()
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+    assert leftovers(tmp_path)
+    folder = tmp_path / "mirror"
+    (folder / path).parent.mkdir(parents=True)
+    (folder / path).write_bytes(PACKED)
+    assert gzip.decompress(get([str(folder)], path=path)) == RAW
+
+
+def test_what_a_kill_after_the_last_step_leaves_is_removed(server, get, tmp_path):
+    """Breaks if the next start, which finds the file whole, keeps what was noted of its download for ever."""
+    server.pages[URL] = Page(PACKED)
+    get([server.url])
+    destination = tmp_path / "resources" / "web" / PATH
+    destination.with_name(f"{destination.name}.part.json").write_text("{}")
+    destination.with_name(f".{destination.name}.part.json.123.tmp").write_text("{")
+    destination.with_name(f".{destination.name}.fetch").mkdir()
+    assert get([server.url]) == PACKED
+    assert len(server.requests) == 1
 
 
 def child_environment():

@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 import shutil
 import socket
 import sqlite3
+import subprocess
 import threading
 import urllib.parse
 from pathlib import Path
@@ -20,6 +22,7 @@ from aeflow.errors import ConfigError, DataError
 from aeflow.evaluation.metric import Interval, Metric, read_metrics, write_metrics
 from aeflow.files import write_frame, write_json
 from aeflow.tracking import log as tracking
+from aeflow.tracking.database import sqlite_uri
 from aeflow.tracking.log import OWNER, compare_link, log_runs
 from aeflow.training.specification import Specification
 
@@ -79,7 +82,7 @@ def place(fresh, tmp_path) -> Path:
 
 def import_runs(folders, place, boards=(), **tags):
     logged = log_runs(folders, list(boards), baseline="pca", uri=None, folder=place, tags={"git_commit": "abc", **tags})
-    return logged, MlflowClient(f"sqlite:///{place}/mlflow.db")
+    return logged, MlflowClient(sqlite_uri(place / "mlflow.db"))
 
 
 def all_runs(client, name="cohort", view_type=3):
@@ -270,7 +273,7 @@ def test_missing_file_stops_before_anything_is_logged(place, tmp_path, name):
     (bad / name).unlink()
     with pytest.raises(DataError, match=rf"seed1: {name}"):
         import_runs([good, bad], place)
-    assert MlflowClient(f"sqlite:///{place}/mlflow.db").get_experiment_by_name("cohort") is None
+    assert MlflowClient(sqlite_uri(place / "mlflow.db")).get_experiment_by_name("cohort") is None
 
 
 @pytest.mark.parametrize(
@@ -330,20 +333,64 @@ def no_client(monkeypatch):
 
 @pytest.mark.usefixtures("no_client")
 def test_broken_database_is_named_at_once(place, tmp_path):
-    """Breaks if MLflow's own two minutes of retries come before the message."""
-    (place / "mlflow.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(ConfigError, match=r"mlflow\.db.*delete it and run again"):
+    """Breaks if MLflow's own two minutes of retries come before the message, or notes of the UI are to be deleted.
+
+    The command in the message is run: the database must work again, and no byte of the old one may be gone.
+    """
+    bad = b"no database at all" * 100
+    for name in ("mlflow.db", "mlflow.db.damaged1", "mlflow.db-shm"):
+        (place / name).write_bytes(bad)
+    with pytest.raises(ConfigError, match=r"mlflow\.db: this is no database, or a damaged one") as caught:
         import_runs([make_run(tmp_path)], place)
+    assert "delete" not in str(caught.value)
+    command = re.search(r"(mv -n .*?)\nSQLite says", str(caught.value), re.DOTALL)[1]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert not list(place.glob("mlflow.db")) and not list(place.glob("mlflow.db-shm"))
+    for name in ("mlflow.db.damaged1", "mlflow.db.damaged2", "mlflow.db.damaged2-shm"):
+        assert (place / name).read_bytes() == bad
 
 
-def test_moved_folder_is_an_error(place, tmp_path):
-    """Breaks if, after a move, artifacts are written to the old place, outside the project."""
-    folder = make_run(tmp_path)
-    import_runs([folder], place)
-    moved = place.rename(tmp_path / "moved")
-    with pytest.raises(ConfigError, match="results folder was moved"):
-        import_runs([folder], moved)
+def test_moved_folder_keeps_its_runs_and_notes(place, tmp_path):
+    """Breaks if a move loses notes or artifacts, logs runs twice, or writes to the old place, outside the project."""
+    a, b = make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)
+    first, client = import_runs([a], place)
+    run_id = first["cohort"]["normal/vae/seed0"]
+    client.set_tag(run_id, "mlflow.note.content", "written in the UI")
+    moved = place.rename(tmp_path / "moved?")
+    second, client = import_runs([a, b], moved)
+    assert second["cohort"]["normal/vae/seed0"] == run_id
+    assert client.get_run(run_id).data.tags["mlflow.note.content"] == "written in the UI"
+    for seed in (0, 1):
+        run = client.get_run(second["cohort"][f"normal/vae/seed{seed}"])
+        assert run.info.artifact_uri.startswith(moved.as_uri() + "/")
+        assert Path(client.download_artifacts(run.info.run_id, "figures/curve.png")).read_bytes() == PNG
     assert not place.exists()
+
+
+def test_copied_folder_leaves_the_original_alone(place, tmp_path):
+    """Breaks if a copy of a results folder writes its artifacts into the original's folder."""
+    import_runs([make_run(tmp_path, seed=0)], place)
+    copy = shutil.copytree(place, tmp_path / "copy")
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    import_runs([make_run(tmp_path, seed=0), make_run(tmp_path, seed=1)], copy)
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+def test_database_moved_without_artifacts_says_how_to_bring_them(place, tmp_path):
+    """Breaks if runs would lose their artifacts without a word, or if what the message advises does not help."""
+    folder = make_run(tmp_path)
+    first, _ = import_runs([folder], place)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("mlflow.db", "results_id"):
+        (place / name).rename(moved / name)
+    with pytest.raises(ConfigError, match="moved without them") as caught:
+        import_runs([folder], moved)
+    subprocess.run(["sh", "-c", str(caught.value).partition("run again: ")[2]], check=True)
+    second, client = import_runs([folder], moved)
+    assert second == first
+    assert client.get_run(first["cohort"]["normal/vae/seed0"]).info.artifact_uri.startswith(moved.as_uri() + "/")
+    assert client.list_artifacts(first["cohort"]["normal/vae/seed0"])
 
 
 def test_database_keeps_the_rollback_journal(fresh):

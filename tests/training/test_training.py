@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 
 import pytest
@@ -72,11 +73,13 @@ def test_half_written_checkpoint_is_ignored(tmp_path):
     train(tmp_path, epochs=2)
     whole, _ = train(epochs=4)
     half = tmp_path / ".epoch000003.1.tmp"
-    half.mkdir()
-    (half / "state.safetensors").write_bytes(b"half")
+    same_number = tmp_path / f".epoch000003.{os.getpid()}.tmp"  # processes of a container often have one number
+    for folder in (half, same_number):
+        folder.mkdir()
+        (folder / "state.safetensors").write_bytes(b"half")
     resumed, _ = train(tmp_path, epochs=4)
     assert resumed.equals(whole)
-    assert not half.exists()
+    assert not half.exists() and not same_number.exists()
 
 
 def test_weights_of_the_best_epoch_are_kept():

@@ -75,17 +75,23 @@ def place(file: Path, destination: Path, *, compress: bool) -> None:
     if not compress:
         os.replace(file, destination)
         return
-    from aeflow.files import atomic_path  # here, because the Snakefile's parsing needs none of its imports
+    packed = packed_path(destination)
+    header = {"filename": "", "mtime": 0}  # no name and no time: the same bytes each time
+    try:
+        with (
+            file.open("rb") as raw,
+            packed.open("wb") as out,
+            gzip.GzipFile(mode="wb", compresslevel=6, fileobj=out, **header) as stream,
+        ):
+            shutil.copyfileobj(raw, stream, CHUNK)
+        os.replace(packed, destination)
+    finally:
+        packed.unlink(missing_ok=True)
 
-    # no name and no time in the header: the same bytes each time
-    header = {"filename": "", "mtime": 0}
-    with (
-        file.open("rb") as raw,
-        atomic_path(destination) as tmp,
-        tmp.open("wb") as out,
-        gzip.GzipFile(mode="wb", compresslevel=6, fileobj=out, **header) as stream,
-    ):
-        shutil.copyfileobj(raw, stream, CHUNK)
+
+def packed_path(destination: Path) -> Path:
+    """Return where a file is compressed; one name, since `fetch` holds the lock of `destination`."""
+    return destination.with_name(f".{destination.name}.packed")
 
 
 def sha256_of(file: Path) -> str:
@@ -131,7 +137,10 @@ def check_or_record(lock: Path, key: str, digest: str) -> None:
     FetchError
         The recorded sum is another one; the message names both.
     """
+    from aeflow.files import remove_orphans  # here, because the Snakefile's parsing needs none of its imports
+
     with exclusive(lock.with_name(f".{lock.name}.guard")):
+        remove_orphans(lock)
         sums = read_lock(lock)
         if key not in sums:
             sums[key] = digest
@@ -140,7 +149,7 @@ def check_or_record(lock: Path, key: str, digest: str) -> None:
         elif sums[key] != digest:
             raise FetchError(
                 f"{key}: sha256 is {digest}, but {lock} recorded {sums[key]} at the first download; "
-                "if the new file is the one you want, delete that line"
+                "if the new file is the one you want, put its sum into that line"
             )
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from aeflow.download.checksums import check_or_record, exclusive, place, read_lock, sha256_of, verify
-from aeflow.download.http import Patience, discard
-from aeflow.download.mirrors import Folder, Mirror, parse_mirror
+from aeflow.download.checksums import check_or_record, exclusive, packed_path, place, read_lock, sha256_of, verify
+from aeflow.download.http import Patience, discard, state_path
+from aeflow.download.mirrors import Folder, Mirror, beside_path, parse_mirror
 from aeflow.download.registry import FileRecord, Source, registry
 from aeflow.errors import ConfigError, FetchError
 
@@ -67,8 +68,11 @@ def fetch(
             _check_unpublished(file, key, lock)
         place(file, destination, compress=compress)
 
+    part = destination.with_name(destination.name + ".part")
     with exclusive(root / ".locks" / f"{key.replace('/', '+')}.lock"):
+        _clear_up(destination, part)
         if _is_good(destination, key, record, lock):
+            discard(part)  # a kill between the move and this
             logger.info("%s: already at %s and verified", key, destination)
             return
         reasons = []
@@ -80,7 +84,7 @@ def fetch(
                 logger.warning("%s: %s: %s", key, mirror, error)
                 reasons.append(f"  {mirror}: {error}")
                 continue
-            discard(destination.with_name(destination.name + ".part"))  # begun at a mirror that then failed
+            discard(part)  # begun at a mirror that then failed
             logger.info("%s: verified, from %s", key, mirror)
             return
     raise FetchError(
@@ -108,6 +112,15 @@ def _places(entry: Source, path: str, mirrors: list[str] | None, mirror_folder: 
             raise ConfigError(f"{origin} names {str(folder)!r}, which is no folder")
         places.append(Folder(Path(folder) / entry.name / path))
     return places + [parse_mirror(template, path) for template in (*(mirrors or ()), *entry.mirrors)]
+
+
+def _clear_up(destination: Path, part: Path) -> None:
+    """Remove what a killed process left of its work on `destination`, except a `.part`, which can be continued."""
+    from aeflow.files import remove_orphans
+
+    packed_path(destination).unlink(missing_ok=True)
+    shutil.rmtree(beside_path(destination), ignore_errors=True)
+    remove_orphans(state_path(part))
 
 
 def _root(destination: Path, key: str) -> Path:

@@ -110,17 +110,17 @@ def download(url: str, part: Path, patience: Patience) -> tuple[bool, str | None
 def discard(part: Path) -> None:
     """Remove a `.part` file and what was known of it."""
     part.unlink(missing_ok=True)
-    _state_path(part).unlink(missing_ok=True)
+    state_path(part).unlink(missing_ok=True)
 
 
 def read_state(part: Path, url: str) -> PartState | None:
     """Return what is known of `part`, or None where it is no beginning of `url` that can be continued."""
-    if not part.exists() or not _state_path(part).exists():
+    if not part.exists() or not state_path(part).exists():
         return None
     try:
-        state = PartState(**json.loads(_state_path(part).read_text(encoding="utf-8")))
+        state = PartState(**json.loads(state_path(part).read_text(encoding="utf-8")))
     except (ValueError, TypeError):
-        logger.warning("%s: unreadable, starting from zero", _state_path(part))
+        logger.warning("%s: unreadable, starting from zero", state_path(part))
         return None
     return state if state.url == url else None
 
@@ -253,7 +253,7 @@ def _begin(response, url: str, part: Path) -> PartState:
     )
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(b"")
-    write_json(asdict(state), _state_path(part))
+    write_json(asdict(state), state_path(part))
     return state
 
 
@@ -291,5 +291,6 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _state_path(part: Path) -> Path:
+def state_path(part: Path) -> Path:
+    """Return where what is known of `part` is kept."""
     return part.with_name(part.name + ".json")

@@ -176,8 +176,13 @@ def _kind(place: str) -> Mirror:
 @contextlib.contextmanager
 def _beside(destination: Path) -> Iterator[Path]:
     """Yield a path for a file on the file system of `destination`; gone afterwards unless moved."""
-    with scratch_folder(destination.with_name(f".{destination.name}.fetch")) as folder:
+    with scratch_folder(beside_path(destination)) as folder:
         yield folder / destination.name
+
+
+def beside_path(destination: Path) -> Path:
+    """Return the folder for a file that is not yet `destination`."""
+    return destination.with_name(f".{destination.name}.fetch")
 
 
 @contextlib.contextmanager

@@ -75,17 +75,17 @@ def _download_package(package: str, archive: Path, commands: list[tuple[list[str
     Parallel jobs wait for the first one and find its archive.
     """
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(archive.with_name(f".{archive.name}.lock")):
+    scratch = archive.with_name(f".{archive.name}.client")
+    with exclusive(archive.with_name(f".{archive.name}.lock")), scratch_folder(scratch) as folder:
         if archive.exists():
             return
         begun = time.monotonic()
-        with scratch_folder(archive.with_name(f".{archive.name}.client")) as folder:
-            for command, seconds in commands:
-                _run_client(command, package, folder, seconds)
-            found = list(folder.glob(f"*{archive.suffix}"))
-            if len(found) != 1:
-                raise FetchError(f"{package}: the client left {len(found)} files *{archive.suffix}, expected one")
-            os.replace(found[0], archive)
+        for command, seconds in commands:
+            _run_client(command, package, folder, seconds)
+        found = list(folder.glob(f"*{archive.suffix}"))
+        if len(found) != 1:
+            raise FetchError(f"{package}: the client left {len(found)} files *{archive.suffix}, expected one")
+        os.replace(found[0], archive)
         logger.info("%s: %.1f MB in %.1f s", package, archive.stat().st_size / 1e6, time.monotonic() - begun)
 
 

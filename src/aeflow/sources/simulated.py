@@ -152,7 +152,7 @@ def simulate(gmt: Path, folder: Path, **options: Any) -> None:
     truth/parameters.json : every option, with its default where it was left out, and the name of the GMT file.
     """
     from aeflow.expression.genes import read_gmt
-    from aeflow.files import write_json
+    from aeflow.files import temporary_path, write_json
 
     checked = Options(**options)
     sets = read_gmt(gmt)
@@ -161,7 +161,7 @@ def simulate(gmt: Path, folder: Path, **options: Any) -> None:
     genome = draw_genome(membership, list(sets), len(checked.tissues), checked.study, checked.tumour, rng)
     entrez = FIRST_ENTREZ + rng.permutation(len(symbols))
     entrez[rng.random(len(symbols)) < NO_ENTREZ_SHARE] = 0
-    tmp = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    tmp = temporary_path(folder)
     try:
         (tmp / FOLDER).mkdir(parents=True)
         sheets = _write_matrices(tmp / FOLDER, checked, genome, list(sets), symbols, entrez)

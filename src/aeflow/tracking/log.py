@@ -11,10 +11,11 @@ import contextlib
 import json
 import logging
 import os
-import sqlite3
+import shlex
 import urllib.parse
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 # read by MLflow when imported or used; a user's own values stand
@@ -30,10 +31,14 @@ from mlflow.db import upgrade
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.rest_utils import http_request
+from mlflow.utils.uri import is_local_uri
+from sqlalchemy.exc import SQLAlchemyError
 
 from aeflow.errors import ConfigError
-from aeflow.files import atomic_path
+from aeflow.files import atomic_path, remove_orphans
+from aeflow.tracking.database import NOTHING_LOST, check_database, named_failure, relocate, sqlite_path, sqlite_uri
 from aeflow.tracking.entries import Entry, read_entries
 
 log = logging.getLogger(__name__)
@@ -41,6 +46,27 @@ OWNER = "aeflow.results_id"  # run tag: the results folder a run belongs to; no 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS = 800, 100, 100  # of one log_batch; MLflow allows 1000 in sum
 PROBE_SECONDS = 4  # how long a server may take to say that it is there; tried twice
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow server` listens if not told otherwise
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where runs go.
+
+    origin : the key or variable that says so; empty where neither does.
+    database : file of an SQLite database, else None.
+    is_own : whether that is the results folder's own database, which nobody else logs to.
+    artifacts : folder for artifacts of new experiments; None where a server has its own place.
+    """
+
+    uri: str
+    origin: str
+    database: Path | None
+    is_own: bool
+    artifacts: Path | None
+
+    def __str__(self) -> str:
+        return f"{self.origin} {_without_password(self.uri, self.uri)!r}" if self.origin else str(self.database)
 
 
 def log_runs(
@@ -62,9 +88,12 @@ def log_runs(
     run_folders : folders with model.json, metrics.parquet, history.parquet, model.safetensors and figures/*.png.
     comparisons : leaderboard.parquet files, for the difference to the baseline of the summary runs.
     baseline : name of the model that others are compared with.
-    uri : MLflow tracking URI; None means SQLite at folder/mlflow.db. It is created, or upgraded, first; its journal
-        mode stays as it is: with a single writer WAL gains nothing, and it does not work on NFS.
-    folder : where database and artifacts lie (artifacts only if `uri` is not a server, which has its own place).
+    uri : MLflow tracking URI of the configuration; None means the one of the environment variable MLFLOW_TRACKING_URI,
+        and without it SQLite at folder/mlflow.db. That is created, or upgraded, first; its journal mode stays as it is:
+        with a single writer WAL gains nothing, and it does not work on NFS. Several results folders may share a
+        database or a server.
+    folder : where the own database and the id of the results folder lie. Artifacts of new experiments lie beside an
+        SQLite database, at a server where it keeps them, for other databases here.
     tags : further tags of every run, such as git_commit.
 
     Returns
@@ -76,25 +105,48 @@ def log_runs(
     DataError
         A file is missing or contradicts another one; found before anything is logged.
     ConfigError
-        The server does not answer (after about 10 s), or the database cannot be used.
+        The server does not answer (after about 10 s), or the database cannot be used; the message says why.
     """
     entries = read_entries(run_folders, comparisons, baseline)
     folder = Path(folder)
+    target = _target(uri, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("results_id", "mlflow.db"):
+        remove_orphans(folder / name)
     owner = _results_id(folder / "results_id")
-    uri = uri or _own_database(folder / "mlflow.db")
     logged: dict[str, dict[str, str]] = {}
-    with _explained(uri):
-        _check_server(uri)
-        client = MlflowClient(tracking_uri=uri)
+    with _explained(target):
+        _check(target)
+        client = MlflowClient(tracking_uri=target.uri)
         for name in sorted({entry.experiment for entry in entries}):
             of_name = [entry for entry in entries if entry.experiment == name]
-            experiment_id = _experiment(client, uri, folder, of_name[0])
+            experiment_id = _experiment(client, target, of_name[0])
             logged[name] = _log_experiment(client, experiment_id, of_name, {**tags, OWNER: owner})
             summaries = [logged[name][entry.name] for entry in of_name if entry.kind == "summary"]
-            server = uri if _is_server(uri) else LOCAL_UI
+            server = target.uri if _is_server(target.uri) else LOCAL_UI
             log.info("%s: compare in the UI: %s", name, compare_link(server, experiment_id, summaries))
     return logged
+
+
+def _target(configured: str | None, folder: Path) -> Target:
+    """Return where runs go: what the configuration says, else the environment, else the results folder's own database.
+
+    It is decided here alone, and logged with its reason.
+    """
+    own = folder.resolve() / "mlflow.db"
+    asked = os.environ.get(URI_VARIABLE, "").strip()
+    if configured:
+        uri, origin, reason = configured, "tracking.uri", "the configuration says so"
+    elif asked:
+        uri, origin, reason = asked, URI_VARIABLE, f"the environment sets {URI_VARIABLE}, and tracking.uri is not set"
+    else:
+        uri, origin, reason = sqlite_uri(own), "", f"neither tracking.uri nor {URI_VARIABLE} is set"
+    database = sqlite_path(uri, origin)
+    beside = database.resolve().parent if database else own.parent
+    is_own = database is not None and database.resolve() == own
+    target = Target(uri, origin, database, is_own, None if _is_server(uri) else beside / "artifacts")
+    log.info("runs go to %s: %s", target, reason)
+    return target
 
 
 def compare_link(server: str, experiment_id: str, run_ids: list[str]) -> str:
@@ -152,20 +204,16 @@ def _log_entry(client: MlflowClient, experiment_id: str, entry: Entry, tags: dic
     return run_id
 
 
-def _experiment(client: MlflowClient, uri: str, folder: Path, entry: Entry) -> str:
+def _experiment(client: MlflowClient, target: Target, entry: Entry) -> str:
     """Return the id of the entry's experiment, made or restored if need be, its description up to date."""
-    place = None if _is_server(uri) else (folder.resolve() / "artifacts" / entry.experiment).as_uri()
+    place = target.artifacts / entry.experiment if target.artifacts else None
     found = client.get_experiment_by_name(entry.experiment)
     if found is None:
-        experiment_id = client.create_experiment(entry.experiment, artifact_location=place)
+        experiment_id = client.create_experiment(entry.experiment, artifact_location=place.as_uri() if place else None)
     else:
         experiment_id = found.experiment_id
-        if place and found.artifact_location != place:  # MLflow stores absolute paths: it would write to the old one
-            raise ConfigError(
-                f"MLflow experiment {entry.experiment!r} keeps its artifacts in {found.artifact_location}, not in "
-                f"{place}: the results folder was moved or shares a database. Everything in {folder} is made from "
-                "files: delete that folder (or set tracking.uri) and run again"
-            )
+        if place and found.artifact_location != place.as_uri():
+            _settle_artifacts(target, entry.experiment, experiment_id, found.artifact_location, place)
         if found.lifecycle_stage == "deleted":
             log.warning("experiment %s was deleted in MLflow and is restored", entry.experiment)
             client.restore_experiment(experiment_id)
@@ -182,6 +230,33 @@ def _experiment(client: MlflowClient, uri: str, folder: Path, entry: Entry) -> s
     return experiment_id
 
 
+def _settle_artifacts(target: Target, name: str, experiment_id: str, location: str, place: Path) -> None:
+    """Make sure that artifacts of an experiment kept at `location`, not at `place`, can be written.
+
+    MLflow stores absolute addresses. In the own database another one means that the results folder was moved or
+    copied: its artifacts came along, and the database is told. In a shared one the experiment keeps its place.
+    """
+    old = Path(local_file_uri_to_path(location)) if is_local_uri(location) else None
+    if not target.is_own:
+        if old is not None and not os.access(old, os.W_OK):
+            problem = "you cannot write to" if old.exists() else "does not exist here"
+            raise ConfigError(
+                f"{target}: the experiment {name!r} keeps its artifacts in {old}, which {problem}. Make it accessible "
+                f"(where it was moved: ln -s NEW_FOLDER {shlex.quote(str(old))}; where it is gone for good: mkdir -p), "
+                f"or name another database in tracking.uri, and run again. {NOTHING_LOST}"
+            )
+        log.info("%s: artifacts go where this experiment of a shared database keeps them: %s", name, location)
+        return
+    if old is not None and old.is_dir() and not place.is_dir():
+        here, there = shlex.quote(str(place)), shlex.quote(str(old))
+        raise ConfigError(
+            f"{target}: the artifacts of the experiment {name!r} lie in {old}: the database was moved without them. "
+            f"Copy them and run again: mkdir -p {shlex.quote(str(place.parent))} && cp -r {there} {here}"
+        )
+    log.info("%s: the results folder was moved: artifacts are now looked for in %s, not in %s", name, place, location)
+    relocate(target.database, experiment_id, location, place.as_uri())
+
+
 def _results_id(path: Path) -> str:
     if not path.exists():
         with atomic_path(path) as tmp:
@@ -189,21 +264,19 @@ def _results_id(path: Path) -> str:
     return path.read_text().strip()
 
 
-def _own_database(path: Path) -> str:
-    """Return the URI of the SQLite database at `path`, created whole or upgraded."""
+def _check(target: Target) -> None:
+    """Raise unless runs can be logged to `target`; the own database is made whole, or upgraded."""
     for name in ("alembic", "mlflow"):  # a line for each of a hundred migrations
         logging.getLogger(name).setLevel(logging.WARNING)
-    if not path.exists():
-        with atomic_path(path) as tmp:  # migrations are no transaction: a kill must not leave half of them
-            upgrade.callback(f"sqlite:///{tmp.resolve()}")
-    else:
-        try:  # MLflow itself would retry for two minutes
-            with contextlib.closing(sqlite3.connect(path)) as connection:
-                connection.execute("pragma schema_version")
-        except sqlite3.DatabaseError as error:
-            raise ConfigError(f"{path}: {error}; it is made from files: delete it and run again") from error
-        upgrade.callback(f"sqlite:///{path.resolve()}")
-    return f"sqlite:///{path.resolve()}"
+    if target.database is None:
+        _check_server(target.uri)
+    elif target.database.exists():
+        check_database(target.database)
+        if target.is_own:
+            upgrade.callback(target.uri)
+    elif target.is_own:
+        with atomic_path(target.database) as tmp:  # migrations are no transaction: a kill must not leave half of them
+            upgrade.callback(sqlite_uri(tmp))
 
 
 def _is_server(uri: str) -> bool:
@@ -223,11 +296,11 @@ def _check_server(uri: str) -> None:
 
 
 @contextlib.contextmanager
-def _explained(uri: str) -> Iterator[None]:
+def _explained(target: Target) -> Iterator[None]:
     try:
-        yield
-    except MlflowException as error:
+        with named_failure(target.database) if target.database else contextlib.nullcontext():
+            yield
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:  # ImportError: a database's driver
         raise ConfigError(
-            f"tracking.uri {_without_password(uri, uri)!r}: MLflow failed. No result is lost: all of them are files, "
-            f"and the next run of this job logs what is missing. MLflow says: {_without_password(str(error), uri)}"
+            f"{target}: MLflow failed. {NOTHING_LOST} MLflow says: {_without_password(str(error), target.uri)}"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from aeflow.files import atomic_path, read_json, write_json
+from aeflow.files import atomic_path, read_json, temporary_path, write_json
 
 
 def save_tensors(tensors: dict[str, Tensor], path: str | Path) -> None:
@@ -30,8 +29,9 @@ class Checkpoint:
         self.folder, self.fingerprint = Path(folder), fingerprint
 
     def save(self, epoch: int, tensors: dict[str, Tensor], content: dict[str, Any]) -> None:
-        target, tmp = self.folder / f"epoch{epoch:06d}", self.folder / f".epoch{epoch:06d}.{os.getpid()}.tmp"
-        tmp.mkdir(parents=True)
+        target = self.folder / f"epoch{epoch:06d}"
+        tmp = temporary_path(target)
+        tmp.mkdir(parents=True, exist_ok=True)  # a killed process with the same number, as in a container, leaves one
         save_tensors(tensors, tmp / "state.safetensors")
         write_json({"fingerprint": self.fingerprint, **content}, tmp / "state.json")
         if target.exists():  # two runs at once write the same bytes
