@@ -308,7 +308,10 @@ class Assess(Block):
 class Tracking(Block):
     """MLflow."""
 
-    uri: str | None = key(None, "MLflow tracking URI. Default: the environment variable MLFLOW_TRACKING_URI, else SQLite below results/mlflow.")
+    uri: str | None = key(
+        None,
+        "MLflow tracking URI. Default: the environment variable MLFLOW_TRACKING_URI, else SQLite below results/mlflow.",
+    )
 
 
 class Configuration(Block):
