@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 # so for minutes. As jobs do, which take one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# a person's own MLflow is no place for the runs of tests
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
 # an example, and the drawing of many, may take any time: a slow or busy machine is no fault of the code
 settings.register_profile("aeflow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("aeflow")

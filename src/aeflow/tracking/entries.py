@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,17 @@ from aeflow.errors import DataError
 from aeflow.evaluation.metric import Metric, metric_frame, read_metrics
 from aeflow.files import read_json
 
+log = logging.getLogger(__name__)
+
 LAYOUT = 2  # part of every content hash: raise it when what is logged changes, and old runs are superseded
 FILES = ("model.json", "metrics.parquet", "history.parquet", "model.safetensors")
 LOGGED_FILES = ("model.json", "metrics.parquet", "model.safetensors")  # history is logged as metrics
 IDENTITY = ("dataset", "view", "model", "seed", "origin")
 TAGS = ("dataset", "view", "model", "seed", "origin", "architecture", "unit", "data_hash")
 SIMULATED_NOTE = "**SIMULATED data, not measurements.**"
+# what MLflow takes
+LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG = 250, 6000, 8000  # characters
+FOREIGN = re.compile(r"[^\w.\- :/]")  # no part of a name of a metric or parameter
 
 
 @dataclass
@@ -74,7 +81,48 @@ def read_entries(run_folders: Iterable[Path], comparisons: Iterable[Path], basel
         if len(origins) > 1:
             raise DataError(f"dataset {dataset!r}: its runs disagree on origin: {sorted(origins)}")
     entries = [cell.entry for cell in cells.values()] + [_summary(group, board, baseline) for group in groups.values()]
-    return entries + [_comparison(Path(path).parent, frame) for path, frame in zip(comparisons, boards, strict=True)]
+    entries += [_comparison(Path(path).parent, frame) for path, frame in zip(comparisons, boards, strict=True)]
+    return [_acceptable(entry) for entry in entries]
+
+
+def _acceptable(entry: Entry) -> Entry:
+    """Return the entry with names and lengths that MLflow takes; its tags and the log say what was changed."""
+    changed = {
+        name: accepted_name(name)
+        for name in (*dict.fromkeys(name for name, _, _ in entry.metrics), *entry.params)
+        if accepted_name(name) != name
+    }
+    params = {accepted_name(name): _shortened(value, LONGEST_PARAM) for name, value in entry.params.items()}
+    tags = dict(entry.tags)
+    if changed:
+        tags["renamed"] = ", ".join(f"{new} is {old!r}" for old, new in changed.items())
+        log.warning("%s: run %s: MLflow takes no such names: %s", entry.experiment, entry.name, tags["renamed"])
+    if "not_finite" in tags:
+        log.warning("%s: run %s: not finite, and not logged: %s", entry.experiment, entry.name, tags["not_finite"])
+    return replace(
+        entry,
+        metrics=[(accepted_name(name), value, step) for name, value, step in entry.metrics],
+        params=params,
+        tags={name: _shortened(value, LONGEST_TAG) for name, value in tags.items()},
+    )
+
+
+def accepted_name(name: str) -> str:
+    """Return `name` if MLflow takes it, else its readable characters and a hash, so that two names stay two."""
+    parts = [part if part.strip(".") else "_" for part in FOREIGN.sub("_", name).split("/") if part]
+    cleaned = "/".join(parts)
+    if cleaned == name and 0 < len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{cleaned[: LONGEST_NAME - 9].rstrip('/')}-{digest}"
+
+
+def _shortened(value: str, longest: int) -> str:
+    """Return `value`, or its beginning and how long it is; the whole is in the run's files."""
+    if len(value) <= longest:
+        return value
+    end = f" ... ({len(value)} characters)"
+    return value[: longest - len(end)] + end
 
 
 def _read_cell(run_folder: Path) -> _Cell:
@@ -117,12 +165,15 @@ def _summary(cells: list[_Cell], board: pd.DataFrame | None, baseline: str) -> E
     cells = sorted(cells, key=lambda cell: cell.info["seed"])
     first = cells[0].info
     rows = _board_rows(board, first)
-    metrics, not_finite = _finite(_over_seeds(cells) + _against_baseline(rows, baseline))
+    over_seeds, incomplete = _over_seeds(cells)
+    metrics, not_finite = _finite(over_seeds + _against_baseline(rows, baseline))
     seeds = [cell.info["seed"] for cell in cells]
     tags = {key: str(first[key]) for key in TAGS if key in first and key != "seed"}
     tags |= {"seeds": ", ".join(map(str, seeds)), "n_seeds": str(len(seeds))}
     if not_finite:
         tags["not_finite"] = ", ".join(not_finite)
+    if incomplete:
+        tags["incomplete"] = "; ".join(incomplete)
     verdicts = rows["verdict"][rows["verdict"] != ""]
     if len(verdicts):
         counts = verdicts.value_counts().sort_index()
@@ -179,19 +230,23 @@ def _probe_metrics(path: Path) -> list[tuple[str, float, int]]:
     ]
 
 
-def _over_seeds(cells: list[_Cell]) -> list[tuple[str, float, int]]:
-    """Return mean and, of two seeds or more, sample standard deviation of every final metric."""
-    metrics = []
+def _over_seeds(cells: list[_Cell]) -> tuple[list[tuple[str, float, int]], list[str]]:
+    """Return mean and, of two seeds or more, sample standard deviation of every final metric, and which lack seeds.
+
+    A metric may be undefined (absent, or NaN) for some seeds: as in the leaderboard, the others count.
+    """
+    metrics, incomplete = [], []
     for metric in sorted(set().union(*(cell.final for cell in cells))):
-        lacking = [cell.entry for cell in cells if metric not in cell.final]
-        if lacking:
-            raise DataError(f"{lacking[0].experiment}: run {lacking[0].name!r} has no metric {metric!r}; others have")
-        values = np.array([cell.final[metric] for cell in cells])
-        metrics.append((metric, float(values.mean()), 0))
+        found = {cell.info["seed"]: cell.final.get(metric, math.nan) for cell in cells}
+        lacking = [str(seed) for seed, value in found.items() if math.isnan(value)]
+        if lacking and len(lacking) < len(cells):
+            incomplete.append(f"{metric} without seed {', '.join(lacking)}")
+        values = np.array([value for value in found.values() if not math.isnan(value)])
+        metrics.append((metric, float(values.mean()) if len(values) else math.nan, 0))
         if len(values) > 1:
             with np.errstate(invalid="ignore"):  # a seed may be infinite: the result is NaN, and reported as such
                 metrics.append((f"{metric}_sd", float(values.std(ddof=1)), 0))
-    return metrics
+    return metrics, incomplete
 
 
 def _against_baseline(rows: pd.DataFrame, baseline: str) -> list[tuple[str, float, int]]:
