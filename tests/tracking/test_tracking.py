@@ -300,6 +300,7 @@ def test_names_and_values_mlflow_refuses_are_logged_and_named(place, tmp_path, c
 @example("..")
 @example("a/./b\n")
 @example("")
+@example("..0")
 def test_mlflow_takes_every_name(name):
     """Breaks if a name is changed into one that MLflow refuses, or one that it takes is changed."""
     changed = entries.accepted_name(name)

@@ -110,7 +110,7 @@ def _acceptable(entry: Entry) -> Entry:
 def accepted_name(name: str) -> str:
     """Return `name` if MLflow takes it, else its readable characters and a hash, so that two names stay two."""
     parts = [part if part.strip(".") else "_" for part in FOREIGN.sub("_", name).split("/") if part]
-    cleaned = "/".join(parts)
+    cleaned = re.sub(r"^\.\.+", "_", "/".join(parts))  # a leading .. would be a folder above
     if cleaned == name and 0 < len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
