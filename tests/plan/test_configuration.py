@@ -76,6 +76,22 @@ def test_shipped_configurations_are_valid(name):
         ({"gpu": 2}, r"gpu: input should be less than or equal to 1; found 2"),
         ({"assess": {"gpu": 2}}, r"assess.gpu: input should be less than or equal to 1; found 2"),
         ({"experiments__images__seeds": [0, 0]}, r"experiments.images.seeds: 0 is named twice"),
+        ({"cohorts__mnist__options__n_train": "many"}, r"cohorts.mnist.options.n_train: .*valid integer.*found 'many'"),
+        ({"cohorts__simulated__options__purity": "high"}, r"cohorts.simulated.options.purity: must be .*found 'high'"),
+        ({"cohorts__simulated__options__study_effect": [1]}, r"cohorts.simulated.options.study_effect: .*found \[1\]"),
+        (
+            {"cohorts__mnist": {"source": "rnaseqdb", "options": {"kind": "expected_count", "donors": "no"}}},
+            r"cohorts.mnist.options.donors: .*valid boolean.*found 'no'",
+        ),
+        (
+            {"cohorts__mnist": {"source": "gdc", "options": {"kind": "counts", "manifest": "man.txt"}}},
+            r"cohorts.mnist.options.metadata: source gdc needs this key",
+        ),
+        (
+            {"scores": {"families": ["density.Density"]}},
+            r"scores.families: deviation.Deviation is needed by evaluation",
+        ),
+        ({"tracking": {"uri": ""}}, r"tracking.uri: .*at least 1 character; found ''"),
         ({"baseline": "pcaa"}, r"baseline: 'pcaa' does not exist \(did you mean 'pca'\?\)"),
         ({"scores": {"families": ["densty.Density"]}}, r"scores.families: aeflow.scoring.densty does not exist"),
         (

@@ -12,7 +12,7 @@ from aeflow.errors import ConfigError
 from aeflow.plan import corrections
 from aeflow.plan.configuration import Model
 from aeflow.plan.grid import Cell, cells
-from aeflow.plan.source_code import class_info, constant, keywords_of
+from aeflow.plan.source_code import Keyword, class_info, constant, keywords_of
 from aeflow.plan.values import checked
 from aeflow.training.settings import TrainingSettings
 
@@ -26,15 +26,22 @@ def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
         options["cohort"] = cohort
     try:
         return source.matrices(**options)
-    except TypeError as error:  # an option the source does not know
+    except ConfigError as error:  # begins with the option
+        raise ConfigError(f"cohorts.{cohort}.options.{error}") from None
+    except (TypeError, ValueError, AttributeError) as error:  # a value that a source of one's own does not check
         raise ConfigError(f"cohorts.{cohort}.options {entry['options']}: {error}") from error
 
 
-def options_of(source: str) -> list[str]:
-    """Return the options that a source takes; [] where it collects them and checks them itself."""
+def options_of(source: str) -> dict[str, Keyword]:
+    """Return the options that a source takes, by name; {} where it collects them and checks them itself."""
     parameters = inspect.signature(importlib.import_module(f"aeflow.sources.{source}").matrices).parameters
-    open_ended = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    return [] if open_ended else list(parameters)
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return {}
+    # the sources postpone the evaluation of their annotations, so that these are text
+    return {
+        name: Keyword("" if p.annotation is p.empty else p.annotation, p.default is p.empty)
+        for name, p in parameters.items()
+    }
 
 
 def simulates(source: str) -> bool:

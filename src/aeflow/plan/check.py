@@ -149,8 +149,13 @@ def _check_cohort(name: str, config: Mapping[str, Any]) -> None:
     elif simulates(entry["source"]):
         raise ConfigError(f"cohorts.{name}: a simulated cohort needs the key gene_sets")
     keywords = options_of(entry["source"])
-    for option in entry["options"] if keywords else ():
-        _known_key(option, keywords, f"cohorts.{name}.options", f"source {entry['source']}")
+    key = f"cohorts.{name}.options"
+    for option, value in entry["options"].items() if keywords else ():
+        _known_key(option, keywords, key, f"source {entry['source']}")
+        checked(value, f"aeflow.sources.{entry['source']}", keywords[option].annotation, f"{key}.{option}")
+    for option, keyword in keywords.items():
+        if keyword.required and option not in entry["options"] and option != "cohort":
+            raise ConfigError(f"{key}.{option}: source {entry['source']} needs this key")
     matrices(name, config)
 
 
@@ -252,6 +257,19 @@ def _check_evaluations(config: Mapping[str, Any]) -> None:
                 checked(entry[option], module, known[option].annotation, f"evaluations.{name}.{option}")
     for plugin in config["scores"]["families"]:
         _keywords(f"aeflow.scoring.{plugin}", "scores.families")
+    for family, asking in _needed_families(config).items():
+        if family not in config["scores"]["families"]:
+            raise ConfigError(f"scores.families: {family} is needed by {asking}; found {config['scores']['families']}")
+
+
+def _needed_families(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the score families that a built-in evaluation reads -> what asks for them."""
+    always = "evaluation reconstruction.Reconstruction"
+    needed = {"deviation.Deviation": always, "baselines.Baselines": always}
+    for model in dict.fromkeys(cell.model for cell in cells(config)):
+        if "AbstractDensity" in class_info(config["models"][model]["architecture"]).bases:
+            needed["density.Density"] = f"{always}, for the likelihood of model {model}"
+    return needed
 
 
 def _keywords(plugin: str, key: str) -> dict[str, Keyword]:

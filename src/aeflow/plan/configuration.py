@@ -311,6 +311,7 @@ class Tracking(Block):
     uri: str | None = key(
         None,
         "MLflow tracking URI. Default: the environment variable MLFLOW_TRACKING_URI, else SQLite below results/mlflow.",
+        min_length=1,
     )
 
 

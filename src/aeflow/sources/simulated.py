@@ -94,6 +94,8 @@ class Options:
             raise ConfigError(f"purity: must be [lowest, highest] above 0 and up to 1, found {self.purity!r}")
         for key, kind in (("study_effect", StudyEffect), ("tumour_effect", TumourEffect)):
             known = kind.__dataclass_fields__
+            if not isinstance(getattr(self, key) or {}, Mapping):
+                raise ConfigError(f"{key}: must be a mapping of {', '.join(known)}, found {getattr(self, key)!r}")
             for name, value in (getattr(self, key) or {}).items():
                 if name not in known:
                     raise ConfigError(f"{key}.{name}: does not exist; known: {', '.join(known)}")
