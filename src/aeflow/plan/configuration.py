@@ -301,7 +301,7 @@ class Assess(Block):
 class Tracking(Block):
     """MLflow."""
 
-    uri: str | None = key(None, "MLflow tracking URI. Default: SQLite below results/mlflow.")
+    uri: str | None = key(None, "MLflow tracking URI. Default: $MLFLOW_TRACKING_URI, else SQLite below results/mlflow.")
 
 
 class Configuration(Block):
