@@ -97,6 +97,6 @@ lock: setup ## compile requirements.in to requirements.lock; ARGS=--upgrade take
 	@sed -E -i.old -e 's/^(torch==[^+]*)\+.*/\1/' -e '/^(nvidia-|cuda-|triton==)/d' requirements.lock
 	@rm requirements.lock.old
 
-clean: ## delete results (MLflow runs, too), logs and caches; keeps resources/ (downloads) and .venv
+clean: ## delete results (MLflow runs and notes made in its UI, too), logs and caches; keeps resources/ (downloads) and .venv
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	rm -rf .snakemake logs benchmarks .pytest_cache .ruff_cache .hypothesis
