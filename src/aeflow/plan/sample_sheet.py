@@ -7,7 +7,8 @@ task changes, or, with `ancient` on its output, make Snakemake overlook what els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -39,45 +40,52 @@ def check_sheet(obs: pd.DataFrame, dataset: str, config: Mapping[str, Any]) -> d
         rows in a split; a class of a condition that the training rows of a view lack; a judge with one class.
     """
     asked = asked_of_rows(dataset, config)
-    counted: dict[str, Any] = {"n_obs": _by_split(obs), "views": {}, "tasks": {}, "unlabelled": {}}
+    views = asked["views"]
+    counted: dict[str, Any] = {"n_obs": _by_split(obs), "views": {}, "tasks": {}}
+    faults = _Faults(dataset)
     # in three steps: a value that does not exist would be told again as a view, and as a group, without rows
-    _all([lambda: _check_values(obs, asked)], dataset)
-    checks: list[Callable[[], None]] = []
-    for name, view in asked["views"].items():
-        checks.append(lambda name=name, view=view: counted["views"].update({name: _rows_of_view(obs, name, view)}))
-    _all(checks, dataset)
-    checks = []
+    with faults.told():
+        _check_values(obs, asked)
+    faults.stop()
+    for name, view in views.items():
+        with faults.told():
+            counted["views"][name] = _rows_of_view(obs, name, view)
+    faults.stop()
     for name, entry in asked["tasks"].items():
         for view in entry["views"]:
-            checks.append(
-                lambda name=name, entry=entry, view=view: counted["tasks"].update(
-                    {f"{name}, view {view}": _rows_of_task(obs, Task.of_entry(name, entry, asked["views"][view]))}
-                )
-            )
+            with faults.told():
+                counted["tasks"][f"{name}, view {view}"] = _rows_of_task(obs, Task.of_entry(name, entry, views[view]))
     for model, condition in asked["conditions"].items():
         for view in condition["views"]:
-            checks.append(
-                lambda model=model, columns=condition["columns"], view=view: _check_condition(
-                    obs, f"models.{model}.condition_on, view {view}", columns, asked["views"][view]
-                )
-            )
-    if asked["judge"]:
-        checks.append(lambda: _check_judge(obs, asked["judge"]))
-    _all(checks, dataset)
-    for column in asked["labels"]:
-        counted["unlabelled"][column] = _by_split(obs[~has_label(obs[column])])
+            with faults.told():
+                key = f"models.{model}.condition_on, view {view}"
+                _check_condition(obs, key, condition["columns"], views[view])
+    with faults.told():
+        _check_judge(obs, asked["judge"])
+    faults.stop()
+    counted["unlabelled"] = {column: _by_split(obs[~has_label(obs[column])]) for column in asked["labels"]}
     return counted
 
 
-def _all(checks: Iterable[Callable[[], None]], dataset: str) -> None:
-    faults: list[str] = []
-    for check in checks:
+class _Faults:
+    """Faults of a dataset's configuration, told at once."""
+
+    def __init__(self, dataset: str):
+        self.dataset = dataset
+        self.lines: list[str] = []
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Keep the fault that ends the block, and go on."""
         try:
-            check()
+            yield
         except (ConfigError, DataError) as error:
-            faults += str(error).splitlines()
-    if faults:
-        raise ConfigError("\n".join(f"dataset {dataset}: {fault}" for fault in dict.fromkeys(faults)))
+            self.lines += [f"dataset {self.dataset}: {line}" for line in str(error).splitlines()]
+
+    def stop(self) -> None:
+        """Raise ConfigError if there were faults."""
+        if self.lines:
+            raise ConfigError("\n".join(dict.fromkeys(self.lines)))
 
 
 def _check_values(obs: pd.DataFrame, asked: Mapping[str, Any]) -> None:
@@ -157,7 +165,9 @@ def _check_condition(obs: pd.DataFrame, key: str, columns: Sequence[str], view: 
             raise ConfigError(f"{key}: {name}: {str(error).removeprefix('condition_on: ')}") from None
 
 
-def _check_judge(obs: pd.DataFrame, column: str) -> None:
+def _check_judge(obs: pd.DataFrame, column: str | None) -> None:
+    if column is None:
+        return
     train = obs[column][(obs["split"] == "train").to_numpy()]
     found = sorted(set(train[has_label(train)].astype(str)))
     if len(found) < 2:

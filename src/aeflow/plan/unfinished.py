@@ -6,31 +6,31 @@ calls itself once more without the runs that failed; their rows say why. The nex
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aeflow.files import read_json, write_json
 from aeflow.plan.grid import Cell
 
 if TYPE_CHECKING:
     from snakemake.jobs import Job
     from snakemake.workflow import Workflow
 
-VARIABLE = "AEFLOW_UNFINISHED"  # tells the second pass, and its jobs, what to leave out
+VARIABLE = "AEFLOW_UNFINISHED"  # names the file that tells the second pass, and its jobs, what to leave out
 RUN_RULES = ("train", "assess")  # without their files a run cannot be compared
 ERROR_LINE = re.compile(r"(?:[a-z_]\w*\.)*(?P<text>[A-Z]\w*(?:: .*)?)")
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Runs that cannot be compared, name -> why, and files of other jobs that failed."""
+    """Runs that cannot be compared, name -> why, and files that other jobs failed to make, or to make something of."""
 
     runs: Mapping[str, str] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
@@ -38,12 +38,15 @@ class Unfinished:
     @classmethod
     def read(cls) -> Unfinished:
         """Return what the first pass left unfinished; nothing in the first pass itself."""
-        content = json.loads(os.environ.get(VARIABLE, "{}"))
-        return cls(content.get("runs", {}), frozenset(content.get("files", ())))
+        path = os.environ.get(VARIABLE)
+        if not path:
+            return cls()
+        content = read_json(path)
+        return cls(content["runs"], frozenset(content["files"]))
 
-    def as_json(self) -> str:
-        """Return the content of `VARIABLE`."""
-        return json.dumps({"runs": dict(self.runs), "files": sorted(self.files)})
+    def write(self, path: Path) -> None:
+        """Write what `read` returns."""
+        write_json({"runs": dict(self.runs), "files": sorted(self.files)}, path)
 
     def rows(self, dataset: str) -> list[dict[str, str]]:
         """Return dataset, view, model, seed and reason of each unfinished run of a dataset."""
@@ -67,24 +70,38 @@ def unfinished_of(workflow: Workflow, planned: Iterable[Cell], baseline: str) ->
     planned : every run of the configuration. A run whose baseline did not finish cannot be compared, either.
     """
     failed = {job: reason_of(job.log) for part in workflow.scheduler.failed for job in getattr(part, "jobs", [part])}
+    others = {job for job in failed if job.rule.name not in RUN_RULES}
     runs: dict[str, str] = {}
+    files: set[str] = set()
     for job in workflow.dag.needrun_jobs():
-        wildcards = job.wildcards_dict
-        if job.rule.name in RUN_RULES and len(wildcards) == len(Cell._fields):
-            name = "/".join(wildcards[key] for key in Cell._fields)
-            cause = job if job in failed else _failed_before(job, workflow, failed)
+        if job.rule.name in RUN_RULES:
+            cause = _failed_before(job, workflow, failed)
             if cause is not None:
-                runs.setdefault(name, f"{cause.rule.name}: {failed[cause]}")
+                runs.setdefault(_run_of(job), _because(job, cause, failed[cause]))
+        elif _failed_before(job, workflow, others):
+            files |= {str(path) for path in job.output}
     for cell in planned:
         name = name_of(cell._replace(model=baseline))
         if name in runs and cell.model != baseline:
             runs.setdefault(name_of(cell), f"its baseline, {baseline}, did not finish")
-    others = {str(path) for job in failed if job.rule.name not in RUN_RULES for path in job.output}
-    return Unfinished(runs, frozenset(others))
+    return Unfinished(runs, frozenset(files))
 
 
-def _failed_before(job: Job, workflow: Workflow, failed: Mapping[Job, str]) -> Job | None:
-    """Return a failed job that `job` waited for, directly or not."""
+def _run_of(job: Job) -> str:
+    return "/".join(str(job.wildcards_dict[key]) for key in Cell._fields)
+
+
+def _because(job: Job, cause: Job, reason: str) -> str:
+    """Return why a job of a run did not finish; another run, or its dataset, can be the cause."""
+    where = " ".join(map(str, cause.wildcards_dict.values()))
+    own = cause.wildcards_dict == job.wildcards_dict
+    return f"{cause.rule.name}: {reason}" if own else f"{cause.rule.name} {where}: {reason}"
+
+
+def _failed_before(job: Job, workflow: Workflow, failed: Container[Job]) -> Job | None:
+    """Return `job` if it failed, else a failed job that it waited for, directly or not."""
+    if job in failed:
+        return job
     todo, seen = [job], {job}
     while todo:
         for needed in workflow.dag.dependencies[todo.pop()]:
@@ -125,8 +142,9 @@ def compare_the_rest(workflow: Workflow, config: Mapping[str, Any], planned: Ite
     sys.stderr.write(f"comparing and logging what finished: {len(left)} of {len(planned)} runs\n")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
-        path.write_text(json.dumps(config))
+        write_json(config, path)
+        unfinished.write(Path(folder) / "unfinished.json")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.main_snakefile)]
         command += ["--directory", os.getcwd(), "--configfile", str(path)]
         command += ["--cores", str(workflow.resource_settings.cores or 1), "--keep-going", "--nolock"]
-        subprocess.run(command, env=os.environ | {VARIABLE: unfinished.as_json()}, check=False)
+        subprocess.run(command, env=os.environ | {VARIABLE: f"{folder}/unfinished.json"}, check=False)
