@@ -403,6 +403,7 @@ DRAW_EXTRA = """
 import runpy, sys, yaml
 from pathlib import Path
 from types import SimpleNamespace
+from snakemake.io import Namedlist
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.figures import declared
 
@@ -417,7 +418,7 @@ class Inputs(SimpleNamespace):
 inputs = Inputs(weights=["model.safetensors"], models=["model.json"], histories=["history.parquet"])
 inputs.X_test, inputs.obs, inputs.var = "X.parquet", "obs.parquet", "var.parquet"
 snakemake = SimpleNamespace(
-    input=inputs, output=SimpleNamespace(figure="out.png", caption="out.txt"), log=["log"], threads=1, resources={},
+    input=inputs, output=Namedlist(fromdict={"figure": "out.png", "caption": "out.txt"}), log=["log"], threads=1, resources={},
     rule="draw_gallery", wildcards=type("Wildcards", (dict,), {"figure": name})(),
     params=SimpleNamespace(roles=list(roles), view={}, task=None, caption=declared(name).caption),
 )

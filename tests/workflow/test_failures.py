@@ -112,6 +112,8 @@ def test_what_finished_is_compared_and_logged(folder):
     assert "comparing and logging what finished: 2 of 3 runs" in output
     assert set(folder.board()["model"]) == {"pca", "linear"}
     assert logged_runs(folder) == {"normal/pca/seed0", "normal/linear/seed0"}
+    only_one = folder.run("--keep-going", "results/runs/sim/normal/diverging/seed0/model.json", ok=False)
+    assert "comparing" not in only_one
     rows = pd.read_csv(folder.path / "results/comparison/sim/unfinished.csv")
     assert rows[["view", "model", "seed"]].to_numpy().tolist() == [["normal", "diverging", 0]]
     assert rows["reason"][0].startswith("train: FloatingPointError: ")

@@ -257,19 +257,6 @@ def _check_evaluations(config: Mapping[str, Any]) -> None:
                 checked(entry[option], module, known[option].annotation, f"evaluations.{name}.{option}")
     for plugin in config["scores"]["families"]:
         _keywords(f"aeflow.scoring.{plugin}", "scores.families")
-    for family, asking in _needed_families(config).items():
-        if family not in config["scores"]["families"]:
-            raise ConfigError(f"scores.families: {family} is needed by {asking}; found {config['scores']['families']}")
-
-
-def _needed_families(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the score families that a built-in evaluation reads -> what asks for them."""
-    always = "evaluation reconstruction.Reconstruction"
-    needed = {"deviation.Deviation": always, "baselines.Baselines": always}
-    for model in dict.fromkeys(cell.model for cell in cells(config)):
-        if "AbstractDensity" in class_info(config["models"][model]["architecture"]).bases:
-            needed["density.Density"] = f"{always}, for the likelihood of model {model}"
-    return needed
 
 
 def _keywords(plugin: str, key: str) -> dict[str, Keyword]:
