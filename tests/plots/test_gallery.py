@@ -403,7 +403,6 @@ DRAW_EXTRA = """
 import runpy, sys, yaml
 from pathlib import Path
 from types import SimpleNamespace
-from snakemake.io import Namedlist
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.figures import declared
 
@@ -414,11 +413,14 @@ config = read_configuration(config)
 class Inputs(SimpleNamespace):
     get = lambda self, name: getattr(self, name, None)
 
+class Outputs(list):
+    figure, caption = "out.png", "out.txt"
+
 (name, roles), = config["gallery"]["mnist"]["figures"].items()
 inputs = Inputs(weights=["model.safetensors"], models=["model.json"], histories=["history.parquet"])
 inputs.X_test, inputs.obs, inputs.var = "X.parquet", "obs.parquet", "var.parquet"
 snakemake = SimpleNamespace(
-    input=inputs, output=Namedlist(fromdict={"figure": "out.png", "caption": "out.txt"}), log=["log"], threads=1, resources={},
+    input=inputs, output=Outputs(["out.png", "out.txt"]), log=["log"], threads=1, resources={},
     rule="draw_gallery", wildcards=type("Wildcards", (dict,), {"figure": name})(),
     params=SimpleNamespace(roles=list(roles), view={}, task=None, caption=declared(name).caption),
 )
