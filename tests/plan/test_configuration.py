@@ -87,10 +87,6 @@ def test_shipped_configurations_are_valid(name):
             {"cohorts__mnist": {"source": "gdc", "options": {"kind": "counts", "manifest": "man.txt"}}},
             r"cohorts.mnist.options.metadata: source gdc needs this key",
         ),
-        (
-            {"scores": {"families": ["density.Density"]}},
-            r"scores.families: deviation.Deviation is needed by evaluation",
-        ),
         ({"tracking": {"uri": ""}}, r"tracking.uri: .*at least 1 character; found ''"),
         ({"baseline": "pcaa"}, r"baseline: 'pcaa' does not exist \(did you mean 'pca'\?\)"),
         ({"scores": {"families": ["densty.Density"]}}, r"scores.families: aeflow.scoring.densty does not exist"),
