@@ -98,6 +98,14 @@ def test_a_class_of_one_donor_is_not_measured_and_that_is_said(n, donors, caplog
     assert "label condition: donors of each class among the test rows: {'normal': 20, 'tumour': 1}" in caplog.text
 
 
+@pytest.mark.parametrize(("value", "classes"), [("", "{}"), ("male", "{'male': 22}")])
+def test_a_label_without_two_classes_is_said(value, classes, caplog):
+    """Breaks if a column that nobody filled in is asked for, and no word says why it has no metric."""
+    obs = tumours(2).assign(sex=value)
+    assert read_off(np.zeros((len(obs), 2)), obs, "sex") == {}
+    assert f"label sex: donors of each class among the test rows: {classes}; not measured" in caplog.text
+
+
 def test_a_class_of_one_donor_does_not_take_the_others_with_it(caplog):
     """Breaks if one rare class stops a label of many, or counts as a class that was tested."""
     obs = tumours(6)

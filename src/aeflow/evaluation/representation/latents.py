@@ -155,8 +155,7 @@ def _divisible(y: np.ndarray, rows: np.ndarray, donors: np.ndarray, column: str)
     n_donors = {name: len(set(donors[rows & (y == name)])) for name in sorted(set(y[rows]))}
     alone = [name for name, n in n_donors.items() if n < 2]
     if len(n_donors) - len(alone) < 2:
-        if alone:
-            log.warning("label %s: donors of each class among the test rows: %s; not measured", column, n_donors)
+        log.warning("label %s: donors of each class among the test rows: %s; not measured", column, n_donors)
         return np.zeros_like(rows)
     if alone:
         log.warning("label %s: classes of one donor are left out: %s", column, ", ".join(alone))
