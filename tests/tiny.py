@@ -39,6 +39,24 @@ TUMOUR_TASK = {
         "positive": {"study": ["TCGA"], "condition": ["normal"]},
     },
 }
+# every built-in evaluation, as a configuration names it
+ENTRIES = {
+    "reconstruction": {"evaluation": "reconstruction.Reconstruction"},
+    "detection": {"evaluation": "detection.anomaly.Detection"},
+    "representation": {
+        "evaluation": "representation.latents.Representation",
+        "labels": ["tissue", "study", "condition"],
+        "heads": ["logistic", "knn"],
+        "batch_columns": ["study"],
+    },
+    "subspace": {"evaluation": "representation.subspace.Subspace"},
+    "generation": {
+        "evaluation": "generation.judging.Generation",
+        "generate": {"n_draws": 60, "noise": True, "gmm": 2, "judge": "tissue"},
+    },
+    "challenge": {"evaluation": "challenge.questions.Challenge", "challenge": {"task": "tumour"}},
+    "exports": {"evaluation": "exports.Exports"},
+}
 GENE_SETS = {"LOW": range(5), "MIDDLE": range(5, 10), "HIGH": range(10, 16)}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import NORMAL, TUMOUR_TASK, by_text, train_run, values_of, write_dataset, write_gene_sets
+from tiny import ENTRIES, NORMAL, TUMOUR_TASK, by_text, train_run, values_of, write_dataset, write_gene_sets
 
 import aeflow.evaluation
 from aeflow.dataset.dataset import Dataset
@@ -24,23 +24,6 @@ from aeflow.run import Run
 from aeflow.scoring.names import score_columns
 from aeflow.training.checkpoint import save_tensors
 
-ENTRIES = {
-    "reconstruction": {"evaluation": "reconstruction.Reconstruction"},
-    "detection": {"evaluation": "detection.anomaly.Detection"},
-    "representation": {
-        "evaluation": "representation.latents.Representation",
-        "labels": ["tissue", "study", "condition"],
-        "heads": ["logistic", "knn"],
-        "batch_columns": ["study"],
-    },
-    "subspace": {"evaluation": "representation.subspace.Subspace"},
-    "generation": {
-        "evaluation": "generation.judging.Generation",
-        "generate": {"n_draws": 60, "noise": True, "gmm": 2, "judge": "tissue"},
-    },
-    "challenge": {"evaluation": "challenge.questions.Challenge", "challenge": {"task": "tumour"}},
-    "exports": {"evaluation": "exports.Exports"},
-}
 MODELS = {
     "pca": ("pca.PCA", {"n_latent": 3}),
     "linear": ("linear_ae.LinearAE", {"n_latent": 3}),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import NORMAL, TUMOUR_TASK, tiny_table, train_run, write_dataset, write_gene_sets
+from tiny import ENTRIES, NORMAL, TUMOUR_TASK, tiny_table, train_run, write_dataset, write_gene_sets
 
 from aeflow.evaluation.assessment import Assessment, Companions
 from aeflow.evaluation.evaluation import make_evaluation
@@ -19,23 +19,6 @@ from aeflow.run import RUN_FILES, Run
 from aeflow.table import Table
 from aeflow.training.checkpoint import save_tensors
 
-ENTRIES = {
-    "reconstruction": {"evaluation": "reconstruction.Reconstruction"},
-    "detection": {"evaluation": "detection.anomaly.Detection"},
-    "representation": {
-        "evaluation": "representation.latents.Representation",
-        "labels": ["tissue", "study", "condition"],
-        "heads": ["logistic", "knn"],
-        "batch_columns": ["study"],
-    },
-    "subspace": {"evaluation": "representation.subspace.Subspace"},
-    "generation": {
-        "evaluation": "generation.judging.Generation",
-        "generate": {"n_draws": 20, "noise": True, "gmm": 2, "judge": "tissue"},
-    },
-    "challenge": {"evaluation": "challenge.questions.Challenge", "challenge": {"task": "tumour"}},
-    "exports": {"evaluation": "exports.Exports"},
-}
 MODELS = {
     "pca": ("pca.PCA", {"n_latent": 1}),
     "linear": ("linear_ae.LinearAE", {"n_latent": 2}),
