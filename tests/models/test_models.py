@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aeflow.errors import DataError
 from aeflow.files import write_json
@@ -300,6 +302,29 @@ def test_pca_refuses_more_latents_than_rank():
     """Breaks if meaningless components are returned silently."""
     with pytest.raises(DataError, match="n_latent 10 exceeds the rank 4"):
         build("pca.PCA", N_VARS, {"n_latent": 10}).solve(rows(5))
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(2, 12),
+    st.integers(1, 4),
+    st.integers(3, 30),
+    st.floats(1e-3, 1e3),
+    st.floats(0, 1e3),
+    st.integers(0, 999),
+)
+def test_pca_is_orthonormal_up_to_the_rank_and_refused_beyond(n_different, copies, n_vars, scale, offset, seed):
+    """Breaks if repeated rows give directions that are not orthogonal, or rows of full rank are refused."""
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy((offset + scale * rng.normal(size=(n_different, n_vars))).astype(np.float32))
+    x = x.repeat(copies, 1)
+    rank = min(n_different - 1, n_vars)
+    model = build("pca.PCA", n_vars, {"n_latent": rank})
+    model.solve(x)
+    v = model.components.double()
+    assert torch.allclose(v @ v.T, torch.eye(rank, dtype=torch.float64), atol=1e-4)
+    with pytest.raises(DataError, match=f"n_latent {rank + 1} exceeds the rank {rank} of {len(x)} training rows"):
+        build("pca.PCA", n_vars, {"n_latent": rank + 1}).solve(x)
 
 
 def test_gsae_gene_reaches_only_its_sets():
