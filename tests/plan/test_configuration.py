@@ -87,6 +87,32 @@ def test_shipped_configurations_are_valid(name):
             {"cohorts__mnist": {"source": "gdc", "options": {"kind": "counts", "manifest": "man.txt"}}},
             r"cohorts.mnist.options.metadata: source gdc needs this key",
         ),
+        ({"training__patience": None}, r"training.patience: null is no value here; leave the key out"),
+        ({"models__vae__training": {"clip_norm": None}}, r"models.vae.training.clip_norm: null is no value here"),
+        ({"views__digit3": {"digit": [3, 3]}}, r"views.digit3.digit: 3 is named twice"),
+        (
+            {"evaluations": {"own": {"evaluation": "metric.Metric"}}},
+            r"evaluations.own.evaluation: .* no method evaluate",
+        ),
+        (
+            {"evaluations": {"own": {"evaluation": "exports.Exports"}}},
+            r"evaluations.own: exports.Exports under this name; there always are reconstruction \(",
+        ),
+        ({"evaluations": {"exports": {"evaluation": "own.Own"}}}, r"evaluations.exports.evaluation: .*does not exist"),
+        (
+            {"evaluations": {"reconstruction": {"evaluation": "exports.Exports"}}},
+            r"evaluations.reconstruction: exports.Exports under this name",
+        ),
+        ({"scores": {"families": ["names.score_columns"]}}, r"scores.families: .*has no class score_columns"),
+        ({"scores": {"families": ["space.Standardised"]}}, r"scores.families: .*has no method scores"),
+        ({"tasks__tumour__views": ["digit3"]}, r"tasks.tumour: asked of no run: no experiment runs .*'simulated'"),
+        (
+            {"datasets__simulated__challenge__task": "one_digit"},
+            r"datasets.simulated.challenge.task: tasks.one_digit.datasets does not name 'simulated'",
+        ),
+        ({"tracking": {"uri": "runs.db"}}, r"tracking.uri: 'runs.db' is no address of MLflow"),
+        ({"tracking": {"uri": "ftp://host/x"}}, r"tracking.uri: 'ftp://host/x' is no address of MLflow"),
+        ({"tracking": {"uri": "sqlite://runs.db"}}, r"tracking.uri: .*'runs.db' is read as a host"),
         ({"tracking": {"uri": ""}}, r"tracking.uri: .*at least 1 character; found ''"),
         ({"baseline": "pcaa"}, r"baseline: 'pcaa' does not exist \(did you mean 'pca'\?\)"),
         ({"scores": {"families": ["densty.Density"]}}, r"scores.families: aeflow.scoring.densty does not exist"),
@@ -149,7 +175,9 @@ def test_a_closed_form_needs_no_warm_up():
     """Breaks if PCA, which is not trained by epochs, stops a configuration whose warm-up is long for other models."""
     config = load(training={"max_epochs": 2}, datasets__simulated__training={"warmup_epochs": 2})
     config["experiments"] = {"e": {"datasets": ["simulated"], "views": ["normal"], "models": ["pca"], "seeds": [0]}}
-    config.pop("gallery", None)
+    for part in ("gallery", "tasks"):
+        config.pop(part, None)
+    config["datasets"]["simulated"].pop("challenge")
     assert check(config)
 
 

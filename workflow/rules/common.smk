@@ -11,7 +11,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PY
 from aeflow.dataset import dataset_files
 from aeflow.plan import cells
 from aeflow.plan.configuration import Steps
-from aeflow.plan.repeated_keys import check_files
+from aeflow.plan.yaml_traps import check_files
 from aeflow.plan.reading import read_configuration
 from aeflow.plan.source_code import code_files, constant
 from aeflow.plan.scheduling import keep_one_timer

@@ -56,7 +56,7 @@ class AE(AbstractAutoencoder, AbstractLayered):
         self.decoder = networks.decoder(n_latent, back, n_vars, **shared)
 
     def check_support(self, x: Tensor) -> None:
-        if self.loss == "cross_entropy":
+        if self.sigmoid:  # it cannot reach anything else
             check_unit_interval("ae", x)
 
     def stages(self) -> list[tuple[nn.Module, nn.Module]]:

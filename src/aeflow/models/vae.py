@@ -69,6 +69,8 @@ class VAE(AbstractAutoencoder, AbstractDensity, AbstractGenerative, AbstractLaye
         check_choice("vae", "gradient", gradient, ("standard", "dreg"))
         if (gradient == "dreg" and objective != "iwae") or (free_bits and objective != "elbo"):
             raise ValueError("vae: gradient 'dreg' belongs to objective 'iwae', free_bits to 'elbo'")
+        if variance is not None and likelihood == "bernoulli":
+            raise ValueError(f"vae: variance {variance} belongs to the Gaussian likelihood, found {likelihood!r}")
         if binarise and likelihood != "bernoulli":
             raise ValueError(f"vae: binarise needs the Bernoulli likelihood, found {likelihood!r}")
         self.n_latent, self.likelihood, self.objective, self.gradient = n_latent, likelihood, objective, gradient

@@ -8,12 +8,14 @@ from typing import Any
 
 from aeflow.errors import ConfigError
 from aeflow.plan.cells import cells, hyperparameters, matrices, options_of, simulates, training_settings
-from aeflow.plan.configuration import Model
+from aeflow.plan.configuration import EVALUATIONS, Model
 from aeflow.plan.corrections import NONE, check_correction
 from aeflow.plan.figures import check_gallery
-from aeflow.plan.source_code import PACKAGE, Keyword, class_info, constant, keywords_of, path_of
+from aeflow.plan.source_code import PACKAGE, Keyword, class_info, classes_with, constant, keywords_of, path_of
 from aeflow.plan.spelling import hint
 from aeflow.plan.values import checked
+
+TRACKING_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -38,8 +40,10 @@ def check(config: Mapping[str, Any]) -> None:
             *(partial(_check_columns, "experiments", name, config) for name in config["experiments"]),
             *(partial(_check_columns, "tasks", name, config) for name in config["tasks"]),
             *(partial(_check_choice_of_score, name, config) for name in config["tasks"]),
+            *(partial(_check_task_has_runs, name, config) for name in config["tasks"]),
             partial(_check_evaluations, config),
             partial(_check_baseline, config),
+            partial(_check_tracking, config),
             partial(check_gallery, config),
         ]
     )
@@ -85,6 +89,9 @@ def _check_dataset(name: str, config: Mapping[str, Any]) -> None:
             _known(column, columns, f"datasets.{name}.batch_columns")
     for column in dataset["labels"]:
         _known(column, columns, f"datasets.{name}.labels")
+    if "challenge" in dataset and name not in config["tasks"][dataset["challenge"]["task"]]["datasets"]:
+        task = dataset["challenge"]["task"]
+        raise ConfigError(f"datasets.{name}.challenge.task: tasks.{task}.datasets does not name {name!r}")
     if "challenge" in dataset and not dataset["log2p1"]:
         raise ConfigError(f"datasets.{name}.challenge: dilution needs log2 values, but log2p1 is false")
     if "judge" in dataset["generate"]:
@@ -104,6 +111,18 @@ def _check_columns(part: str, name: str, config: Mapping[str, Any]) -> None:
         for model in entry.get("models", ()):
             for column in config["models"][model].get("condition_on", ()):
                 _known(column, _columns(dataset, config), f"models.{model}.condition_on, on dataset {dataset!r}")
+
+
+def _check_task_has_runs(name: str, config: Mapping[str, Any]) -> None:
+    """Check that a task is asked of some run of every dataset that it names."""
+    task = config["tasks"][name]
+    runs = {(cell.dataset, cell.view) for cell in cells(config)}
+    for dataset in task["datasets"]:
+        if not any((dataset, view) in runs for view in task["views"]):
+            raise ConfigError(
+                f"tasks.{name}: asked of no run: no experiment runs dataset {dataset!r} with one of the views "
+                f"{', '.join(task['views'])}"
+            )
 
 
 def _check_choice_of_score(name: str, config: Mapping[str, Any]) -> None:
@@ -235,6 +254,21 @@ def _check_training(config: Mapping[str, Any]) -> None:
             )
 
 
+def _check_tracking(config: Mapping[str, Any]) -> None:
+    uri = config["tracking"].get("uri", "databricks")
+    scheme, separator, place = uri.partition("://")
+    if (not separator and uri != "databricks") or scheme.partition("+")[0] not in TRACKING_SCHEMES:
+        raise ConfigError(
+            f"tracking.uri: {uri!r} is no address of MLflow, such as sqlite:///FOLDER/runs.db or http://HOST:PORT; it "
+            f"begins with {', '.join(TRACKING_SCHEMES)}"
+        )
+    if scheme.startswith("sqlite") and not place.startswith("/"):
+        raise ConfigError(
+            f"tracking.uri: {uri!r}: {place.partition('/')[0]!r} is read as a host; a path has three slashes before "
+            "it, an absolute one four"
+        )
+
+
 def _check_baseline(config: Mapping[str, Any]) -> None:
     baseline = config["baseline"]
     planned = cells(config)
@@ -249,20 +283,29 @@ def _check_baseline(config: Mapping[str, Any]) -> None:
 
 def _check_evaluations(config: Mapping[str, Any]) -> None:
     for name, entry in config["evaluations"].items():
-        known = _keywords(f"aeflow.evaluation.{entry['evaluation']}", f"evaluations.{name}.evaluation")
+        known = _keywords(f"aeflow.evaluation.{entry['evaluation']}", f"evaluations.{name}.evaluation", "evaluate")
+        standard = EVALUATIONS.get(name, entry["evaluation"])
+        if standard != entry["evaluation"] or (name not in EVALUATIONS and entry["evaluation"] in EVALUATIONS.values()):
+            raise ConfigError(
+                f"evaluations.{name}: {entry['evaluation']} under this name; there always are "
+                + ", ".join(f"{key} ({value})" for key, value in EVALUATIONS.items())
+            )
         for option in entry:
             if option != "evaluation":
                 _known_key(option, known, f"evaluations.{name}", entry["evaluation"])
                 module = f"aeflow.evaluation.{entry['evaluation'].rpartition('.')[0]}"
                 checked(entry[option], module, known[option].annotation, f"evaluations.{name}.{option}")
     for plugin in config["scores"]["families"]:
-        _keywords(f"aeflow.scoring.{plugin}", "scores.families")
+        _keywords(f"aeflow.scoring.{plugin}", "scores.families", "scores")
 
 
-def _keywords(plugin: str, key: str) -> dict[str, Keyword]:
-    """Return the keyword arguments of a plug-in's class; ConfigError, naming the key, if there is no such class."""
+def _keywords(plugin: str, key: str, method: str) -> dict[str, Keyword]:
+    """Return the keyword arguments of a plug-in's class; ConfigError, naming the key, if it is none with `method`."""
     module, cls = plugin.rsplit(".", 1)
     try:
-        return keywords_of(module, cls, "__init__")
+        known = keywords_of(module, cls, "__init__")
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
+    if cls not in classes_with(module, method):
+        raise ConfigError(f"{key}: {module}.{cls} has no method {method}, so it is no plug-in of this kind")
+    return known

@@ -31,7 +31,7 @@ def _each_once(values: list) -> list:
 Once = AfterValidator(_each_once)
 Names = Annotated[list[Name], Field(min_length=1), Once]
 Columns = Annotated[list[str], Once]
-Filter = dict[str, Annotated[list[str | int | bool], Field(min_length=1)]]
+Filter = dict[str, Annotated[list[str | int | bool], Field(min_length=1), Once]]
 
 
 def key(default: Any, meaning: str, unit: str = "", *, ordered: bool = False, **bounds: Any) -> Any:
@@ -165,6 +165,13 @@ def _as_yaml(value: Any) -> str:
     return yaml.safe_dump(value).splitlines()[0]
 
 
+def _not_null(value: Any) -> Any:
+    """Return a value that was written: null would be taken for the level above, and may have been meant otherwise."""
+    if value is None:
+        raise ValueError("null is no value here; leave the key out to take that of the level above, or its default")
+    return value
+
+
 def _training_block() -> type[Block]:
     """Return the block of optional keys of `TrainingSettings`; what is not given is taken from the level above."""
     hints = get_type_hints(TrainingSettings)
@@ -173,7 +180,7 @@ def _training_block() -> type[Block]:
         about = setting.metadata
         extra = {"default_text": _as_yaml(setting.default)} | ({"unit": about["unit"]} if about["unit"] else {})
         field = Field(None, description=about["meaning"], json_schema_extra=extra, **about["bounds"])
-        found[setting.name] = (hints[setting.name] | None, field)
+        found[setting.name] = (Annotated[hints[setting.name] | None, AfterValidator(_not_null)], field)
     doc = "How models are trained; a dataset's keys override these, a model's keys override both."
     return create_model("Training", __base__=Block, __doc__=doc, **found)
 

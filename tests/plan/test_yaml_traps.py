@@ -1,10 +1,10 @@
-"""A key that stands twice in a configuration file is an error: readers keep the last value without a word."""
+"""What YAML makes of a configuration file without a word is refused: repeated keys, numbers of another base."""
 
 import pytest
 import yaml
 
 from aeflow.errors import ConfigError
-from aeflow.plan.repeated_keys import check_files
+from aeflow.plan.yaml_traps import check_files
 
 TWICE_AT_THE_TOP = "training: {max_epochs: 2, batch_size: 32}\nviews:\n  all: {}\ntraining: {max_epochs: 7}\n"
 TWICE_INSIDE = "models:\n  ae:\n    n_latent: 8\n  pca:\n    n_latent: 4\n  ae:\n    n_latent: 2\n"
@@ -20,6 +20,10 @@ JSON = '{"models": {"ae": {"n_latent": 8}, "ae": {"n_latent": 4}}}'
         (TWICE_INSIDE, r"own.yaml, line 6: key 'ae' stands on line 2, too"),
         (IN_A_LIST, r"own.yaml, line 2: key 'name' stands on line 2, too"),
         (JSON, r"own.yaml: key 'ae' stands twice"),
+        ("training:\n  max_epochs: 010\n", r"own.yaml, line 2: 010 is 8 to YAML"),
+        ("training: {max_epochs: 1:30}\n", r"own.yaml, line 1: 1:30 is 90 to YAML"),
+        ("views:\n  a: {centre: [13, 07]}\n", r"own.yaml, line 2: 07 is 7 to YAML"),
+        ("views: {01: {}}\n", r"own.yaml, line 1: 01 is 1 to YAML"),
     ],
 )
 def test_a_repeated_key_is_named(tmp_path, text, message):
@@ -37,6 +41,8 @@ def test_a_repeated_key_is_named(tmp_path, text, message):
         "base: &base {n_latent: 8}\nmodels:\n  ae: {<<: *base, n_latent: 4}\n  vae: *base\n",
         "views:\n  one: {digit: [1]}\n  two: {digit: ['1']}\n",
         "keys: {1: a, '1': b}\n",
+        "a: &a {x: 1}\nb: &b {y: 2}\nc:\n  <<: *a\n  <<: *b\n",
+        "numbers: [0, 10, 0.5, -3, 1.0e-3, 1_000, 0x1F]\ntexts: ['010', '1:30', 08, 1:99]\n",
         '{"models": {"ae": {"n_latent": 8}, "vae": {"n_latent": 8}}}',
         "",
     ],
