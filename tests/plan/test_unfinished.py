@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aeflow.plan import unfinished
 from aeflow.plan.grid import Cell
 from aeflow.plan.unfinished import VARIABLE, Unfinished, reason_of, unfinished_of
 
@@ -109,3 +110,25 @@ def test_the_second_pass_reads_what_the_first_wrote(tmp_path, monkeypatch):
     left.write(tmp_path / "unfinished.json")
     monkeypatch.setenv(VARIABLE, str(tmp_path / "unfinished.json"))
     assert Unfinished.read() == left
+
+
+def test_a_dataset_without_runs_says_so(tmp_path, monkeypatch, capsys):
+    """Breaks if a dataset whose baseline failed leaves no trace, and older tables pass for those of this run."""
+    monkeypatch.chdir(tmp_path)
+    older = tmp_path / "results/comparison/b/leaderboard.txt"
+    older.parent.mkdir(parents=True)
+    older.touch()
+    left = Unfinished(
+        {"a/all/ae/0": "train: nan", "b/all/ae/0": "its baseline failed", "b/all/pca/0": "train: rank, 4"}
+    )
+    unfinished.tell_of_datasets_without_runs(left, [Cell("a", "all", "pca", 0)])
+    assert (older.parent / "unfinished.csv").read_text().splitlines() == [
+        "dataset,view,model,seed,reason",
+        "b,all,ae,0,its baseline failed",
+        'b,all,pca,0,"train: rank, 4"',
+    ]
+    assert (
+        "dataset b: no run is left to compare, see results/comparison/b/unfinished.csv: the other"
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "results/comparison/a").exists()

@@ -342,6 +342,36 @@ def test_two_results_folders_log_into_one_database(tmp_path, fresh):
         assert {path.name for path in folder.iterdir()} == {"results_id"}
 
 
+def test_a_copied_results_folder_keeps_its_own_runs_in_a_shared_database(tmp_path, fresh, caplog):
+    """Breaks if a copy, which brings the id of the original along, takes the other's runs for its own older ones."""
+    database = tmp_path / "runs.db"
+    shutil.copy(fresh / "mlflow.db", database)
+    arguments = {"baseline": "pca", "uri": f"sqlite:///{database}", "tags": {}}
+    run = make_run(tmp_path / "a", seed=0, mse=0.1)
+    first = log_runs([run], [], folder=tmp_path / "a" / "mlflow", **arguments)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    copy = make_run(tmp_path / "b", seed=0, mse=0.9)
+    second = log_runs([copy], [], folder=tmp_path / "b" / "mlflow", **arguments)
+    assert f"is a copy of {tmp_path / 'a' / 'mlflow'}" in caplog.text
+    assert log_runs([run], [], folder=tmp_path / "a" / "mlflow", **arguments) == first
+    client = MlflowClient(arguments["uri"])
+    for logged in (first, second):
+        assert client.get_run(logged["cohort"]["normal/vae/seed0"]).info.lifecycle_stage == "active"
+    (tmp_path / "b").rename(tmp_path / "moved")  # not a copy: it stays who it was
+    moved = tmp_path / "moved"
+    assert log_runs([moved / copy.relative_to(tmp_path / "b")], [], folder=moved / "mlflow", **arguments) == second
+
+
+@pytest.mark.parametrize("content", ["", "\n", "not an id\n"])
+def test_a_file_without_an_id_is_named(tmp_path, content):
+    """Breaks if two results folders with a damaged id are taken for one."""
+    folder = tmp_path / "mlflow"
+    folder.mkdir()
+    (folder / "results_id").write_text(content)
+    with pytest.raises(ConfigError, match=r"results_id: expected the id of a results folder"):
+        log_runs([make_run(tmp_path)], [], baseline="pca", uri=None, folder=folder, tags={})
+
+
 def test_a_shared_database_keeps_the_place_of_its_artifacts(tmp_path, fresh):
     """Breaks if an experiment made elsewhere is refused, or the advice, once its folder is gone, does not help."""
     database, elsewhere = tmp_path / "runs.db", tmp_path / "else where"

@@ -14,6 +14,7 @@ from aeflow.dataset.cohort import summary_of_dropped
 from aeflow.evaluation.metric import read_metrics
 from aeflow.expression.quality import gate_text
 from aeflow.files import atomic_path, read_json, write_frame
+from aeflow.plan.unfinished import COLUMNS
 from aeflow.training.specification import Specification
 
 inputs = snakemake.input
@@ -30,7 +31,7 @@ metrics = [read_metrics(path) for path in inputs.metrics]
 board = Leaderboard.of_runs(zip(specs, metrics, strict=True), params.baseline, donors=donors, stability=stability)
 dropped = summary_of_dropped(pd.read_parquet(inputs.dropped))
 views = over_views(board.frame, params.tasks, params.baseline)
-unfinished = pd.DataFrame(params.unfinished, columns=["dataset", "view", "model", "seed", "reason"])
+unfinished = pd.DataFrame(params.unfinished, columns=list(COLUMNS))
 
 write_frame(board.frame, out.parquet)
 tables = {

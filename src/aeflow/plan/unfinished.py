@@ -6,6 +6,7 @@ calls itself once more without the runs that failed; their rows say why. The nex
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeflow.files import read_json, write_json
+from aeflow.files import atomic_path, read_json, write_json
 from aeflow.plan.grid import Cell
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 VARIABLE = "AEFLOW_UNFINISHED"  # names the file that tells the second pass, and its jobs, what to leave out
+COLUMNS = ("dataset", "view", "model", "seed", "reason")  # of unfinished.csv
 RUN_RULES = ("train", "assess")  # without their files a run cannot be compared
 ERROR_LINE = re.compile(r"(?:[a-z_]\w*\.)*(?P<text>[A-Z]\w*(?:: .*)?)")
 
@@ -51,8 +53,7 @@ class Unfinished:
     def rows(self, dataset: str) -> list[dict[str, str]]:
         """Return dataset, view, model, seed and reason of each unfinished run of a dataset."""
         found = [[*name.split("/"), reason] for name, reason in sorted(self.runs.items())]
-        keys = ("dataset", "view", "model", "seed", "reason")
-        return [dict(zip(keys, row, strict=True)) for row in found if row[0] == dataset]
+        return [dict(zip(COLUMNS, row, strict=True)) for row in found if row[0] == dataset]
 
     def without(self, paths: Iterable[str]) -> list[str]:
         """Return the paths that no failed job was to make."""
@@ -85,6 +86,20 @@ def unfinished_of(workflow: Workflow, planned: Iterable[Cell], baseline: str) ->
         if name in runs and cell.model != baseline:
             runs.setdefault(name_of(cell), f"its baseline, {baseline}, did not finish")
     return Unfinished(runs, frozenset(files))
+
+
+def tell_of_datasets_without_runs(unfinished: Unfinished, left: Iterable[Cell]) -> None:
+    """Write unfinished.csv of the datasets that have nothing to compare; `compare` writes that of the others."""
+    compared = {cell.dataset for cell in left}
+    for dataset in sorted({name.split("/")[0] for name in unfinished.runs} - compared):
+        folder = Path("results/comparison") / dataset
+        rows = unfinished.rows(dataset)
+        with atomic_path(folder / "unfinished.csv") as tmp, tmp.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        older = ": the other tables there are of an earlier run" if (folder / "leaderboard.txt").exists() else ""
+        sys.stderr.write(f"dataset {dataset}: no run is left to compare, see {folder}/unfinished.csv{older}\n")
 
 
 def _run_of(job: Job) -> str:
@@ -139,6 +154,7 @@ def compare_the_rest(workflow: Workflow, config: Mapping[str, Any], planned: Ite
         return
     unfinished = unfinished_of(workflow, planned, config["baseline"])
     left = [cell for cell in planned if name_of(cell) not in unfinished.runs]
+    tell_of_datasets_without_runs(unfinished, left)
     if not left or not (unfinished.runs or unfinished.files):
         return
     sys.stderr.write(f"comparing and logging what finished: {len(left)} of {len(planned)} runs\n")

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import urllib.parse
 import uuid
@@ -46,6 +47,7 @@ OWNER = "aeflow.results_id"  # run tag: the results folder a run belongs to; no 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS = 800, 100, 100  # of one log_batch; MLflow allows 1000 in sum
 PROBE_SECONDS = 4  # how long a server may take to say that it is there; tried twice
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow server` listens if not told otherwise
+RESULTS_ID = re.compile("[0-9a-f]{32}")
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
@@ -113,7 +115,7 @@ def log_runs(
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("results_id", "mlflow.db"):
         remove_orphans(folder / name)
-    owner = _results_id(folder / "results_id")
+    owner = _results_id(folder / "results_id", shared=not target.is_own)
     logged: dict[str, dict[str, str]] = {}
     with _explained(target):
         _check(target)
@@ -257,11 +259,41 @@ def _settle_artifacts(target: Target, name: str, experiment_id: str, location: s
     relocate(target.database, experiment_id, location, place.as_uri())
 
 
-def _results_id(path: Path) -> str:
+def _results_id(path: Path, *, shared: bool) -> str:
+    """Return the id of a results folder, made if need be; `path` holds it, and the folder that it was made for.
+
+    shared : the runs go where other folders' runs are. A folder that was copied brings the id of the original along;
+        there, it gets one of its own, or each would take the other's runs for its own older ones. A moved one keeps it.
+
+    ConfigError if the file holds no id.
+    """
+    here = str(path.resolve().parent)
     if not path.exists():
-        with atomic_path(path) as tmp:
-            tmp.write_text(uuid.uuid4().hex + "\n")
-    return path.read_text().strip()
+        return _new_id(path, here)
+    found, _, made_for = path.read_text().strip().partition("\n")
+    if not RESULTS_ID.fullmatch(found):
+        raise ConfigError(f"{path}: expected the id of a results folder, 32 hexadecimal digits, found {found[:80]!r}")
+    if made_for == here:
+        return found
+    original = Path(made_for) / path.name
+    is_copy = bool(made_for) and original.is_file() and original.read_text().startswith(found)
+    if shared and is_copy:
+        log.warning("%s is a copy of %s: its runs are logged as those of another results folder", here, made_for)
+        return _new_id(path, here)
+    if not is_copy:
+        _write_id(path, found, here)
+    return found
+
+
+def _new_id(path: Path, here: str) -> str:
+    made = uuid.uuid4().hex
+    _write_id(path, made, here)
+    return made
+
+
+def _write_id(path: Path, results_id: str, here: str) -> None:
+    with atomic_path(path) as tmp:
+        tmp.write_text(f"{results_id}\n{here}\n")
 
 
 def _check(target: Target) -> None:
@@ -270,8 +302,8 @@ def _check(target: Target) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     if target.database is None:
         _check_server(target.uri)
-    elif target.database.exists():
-        check_database(target.database)
+    elif target.database.exists() or (not target.is_own and target.database.parent.is_dir()):
+        check_database(target.database)  # makes an empty one, or says at once why there can be none
         if target.is_own:
             upgrade.callback(target.uri)
     elif target.is_own:
