@@ -33,10 +33,16 @@ def matrices(cohort: str, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def options_of(source: str) -> dict[str, Keyword]:
-    """Return the options that a source takes, by name; {} where it collects them and checks them itself."""
-    parameters = inspect.signature(importlib.import_module(f"aeflow.sources.{source}").matrices).parameters
+    """Return the options that a source takes, by name.
+
+    Of a source that collects them, those of its dataclass Options; {} where it has none and checks them itself.
+    """
+    module = importlib.import_module(f"aeflow.sources.{source}")
+    parameters = inspect.signature(module.matrices).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return {}
+        if not hasattr(module, "Options"):
+            return {}
+        parameters = inspect.signature(module.Options).parameters
     # the sources postpone the evaluation of their annotations, so that these are text
     return {
         name: Keyword("" if p.annotation is p.empty else p.annotation, p.default is p.empty)
