@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aeflow.labels import has_label
+from aeflow.labels import NO_LABEL, has_label, shown_labels
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_columns_of_every_type_can_be_asked(values):
 
 def test_no_rows_have_no_labels():
     assert has_label([]).tolist() == []
+
+
+@pytest.mark.parametrize("dtype", ["object", "str"])
+def test_figures_show_one_word_for_every_blank(dtype):
+    """Breaks if a blank stays a NaN beside texts, which cannot be sorted, or two blanks are two groups."""
+    values = pd.Series(["liver", None, "", "NA", "lung"], index=[3, 4, 5, 6, 7]).astype(dtype)
+    assert shown_labels(values).tolist() == ["liver", NO_LABEL, NO_LABEL, NO_LABEL, "lung"]
+    assert shown_labels(pd.Series([1.0, np.nan])).tolist() == ["1.0", NO_LABEL]

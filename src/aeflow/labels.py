@@ -11,6 +11,7 @@ import pandas as pd
 UNLABELLED = frozenset(
     {"", "na", "n/a", "<na>", "nan", "null", "--", "'--", "not reported", "not available", "unknown"}
 )
+NO_LABEL = "no label"
 
 
 def has_label(values: pd.Series | Sequence | np.ndarray) -> np.ndarray:
@@ -25,3 +26,9 @@ def has_label(values: pd.Series | Sequence | np.ndarray) -> np.ndarray:
         words = values.astype(object).where(known, "").astype(str)
         known &= ~words.str.strip().str.lower().isin(UNLABELLED)
     return known.to_numpy(dtype=bool)
+
+
+def shown_labels(values: pd.Series | Sequence | np.ndarray) -> np.ndarray:
+    """Return the text (n,) that stands for each value in a figure: `NO_LABEL` for what is no label."""
+    values = pd.Series(values).reset_index(drop=True)
+    return np.where(has_label(values), values.astype(object).astype(str), NO_LABEL)

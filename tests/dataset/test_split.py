@@ -46,6 +46,32 @@ def test_a_split_without_rows_is_refused():
         split_rows(obs, {"by": "donor", "fractions": FRACTIONS, "stratify": []}, 0)
 
 
+MISSING = ["", " ", "NA", "nan", "Not Reported", None, np.nan]
+
+
+def donors(n: int = 60) -> pd.DataFrame:
+    obs = pd.DataFrame({"sample_id": [f"s{i}" for i in range(n)], "donor_id": [f"d{i}" for i in range(n)]})
+    return obs.assign(sex=np.where(np.arange(n) % 3 == 0, "male", "female").astype(object))
+
+
+def test_a_row_without_donor_is_refused():
+    """Breaks if such rows have no split, or are kept together as if they were of one person."""
+    for value in MISSING:
+        obs = donors().astype({"donor_id": object})
+        obs.loc[[7, 9], "donor_id"] = value
+        with pytest.raises(DataError, match="2 of 60 rows have no donor_id, first sample 's7'"):
+            split_rows(obs, {"by": "donor", "fractions": FRACTIONS, "stratify": []}, 0)
+
+
+@pytest.mark.parametrize("value", [*MISSING, "validation"])
+def test_an_official_split_that_is_neither_is_refused(value):
+    """Breaks if rows whose published split is unknown are tested on."""
+    obs = donors().assign(official_split=pd.Series(["train"] * 40 + ["test"] * 20, dtype=object))
+    obs.loc[3, "official_split"] = value
+    with pytest.raises(DataError, match=r"official_split: must be train or test, found .* of sample 's3'"):
+        split_rows(obs, {"by": "official", "fractions": FRACTIONS, "stratify": []}, 0)
+
+
 def test_fitting_rows_are_training_rows_of_the_filter():
     """Breaks if a fitted step can see a tumour or a test row."""
     obs = pd.DataFrame({"condition": ["normal", "tumour", "normal", "normal"]})

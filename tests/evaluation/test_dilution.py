@@ -100,3 +100,11 @@ def test_the_ladder_stands_on_a_half():
     assert roc_auc_score(np.repeat([0, 1], 35), np.r_[negative, undiluted]) == 0.5
     once = x_normal[np.unique(found.partner), 0]
     assert roc_auc_score(np.repeat([0, 1], [len(once), 35]), np.r_[once, undiluted]) > 0.6
+
+
+@pytest.mark.parametrize("missing", ["", "NA", None, np.nan])
+def test_rows_without_a_tissue_are_no_partners(missing):
+    """Breaks if a tumour of unknown tissue is mixed into a normal of unknown tissue, as if that were one."""
+    tumour = obs([missing, "liver"], ["d1", "d2"])
+    normal = obs([missing, missing, "liver"], ["d3", "d4", "d5"])
+    assert has_partner(tumour, normal).tolist() == [False, True]

@@ -396,6 +396,13 @@ def test_cohort_pca_tells_many_groups_apart():
     assert len(axes[0].collections) == len(looks) == 30
 
 
+def test_cohort_pca_shows_rows_without_a_label_as_such():
+    """Breaks if blanks of a sheet, NaN beside texts, end the figure, or each kind of blank is a group."""
+    gaps = pd.DataFrame({"tissue": ["liver", None, "", np.nan, "NA", "lung"] * 10})
+    figure = cohort_pca(RNG.normal(size=(60, 5)), gaps, unit="tpm", origin="real", columns=("tissue",))
+    assert "no label (40)" in texts(figure)
+
+
 def test_cohort_pca_names_a_missing_column():
     """Breaks if a sample sheet without tissue gives an error that does not say so."""
     with pytest.raises(DataError, match="obs has no column 'tissue'"):

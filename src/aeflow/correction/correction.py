@@ -18,6 +18,7 @@ import numpy as np
 
 from aeflow.errors import DataError
 from aeflow.files import atomic_path
+from aeflow.labels import has_label
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,14 @@ class Correction(abc.ABC):
             raise DataError(
                 f"correction {self.name}: batch {unknown[0]!r} was not seen when fitting; known: {', '.join(known)}"
             )
-        return self._apply(X, batch, tissue).astype(np.float32)
+        corrected = self._apply(X, batch, tissue).astype(np.float32)
+        if not np.isfinite(corrected).all():
+            i, j = np.argwhere(~np.isfinite(corrected))[0]
+            raise DataError(
+                f"correction {self.name}: variable {j} of row {i} becomes {corrected[i, j]}, as do "
+                f"{(~np.isfinite(corrected)).any(0).sum()} of {corrected.shape[1]} variables"
+            )
+        return corrected
 
     @property
     def batches(self) -> list[str]:
@@ -125,19 +133,29 @@ def check_input(
 
 
 def _strings(labels: np.ndarray) -> np.ndarray:
-    """Return labels as an object array of str, whose items read well in messages."""
-    return np.asarray(labels).astype(str).astype(object)
+    """Return labels as an object array of str, whose items read well in messages; "" for what is no label."""
+    return np.where(has_label(labels), np.asarray(labels).astype(str), "").astype(object)
 
 
 def check_fit(
     X: np.ndarray, batch: np.ndarray, tissue: np.ndarray | None, who: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Like `check_input`; DataError, too, where there are fewer than two batches to bring together."""
+    """Like `check_input`; DataError, too, for a row without batch, or fewer than two batches to bring together."""
     X, batch, tissue = check_input(X, batch, tissue, f"correction {who}")
+    check_known(batch, "study", who)
     found = sorted(set(batch))
     if len(found) < 2:
         raise DataError(f"correction {who}: needs at least two batches in the rows it is fitted on, found {found}")
     return X, batch, tissue
+
+
+def check_known(labels: np.ndarray, what: str, who: str) -> None:
+    """Raise DataError if a row has no label: those without one are no group that could be corrected as one."""
+    known = has_label(labels)
+    if not known.all():
+        raise DataError(
+            f"correction {who}: {(~known).sum()} of {len(known)} rows have no {what}, first row {int(known.argmin())}"
+        )
 
 
 def check_reference(reference: str | None, batches: list[str], who: str) -> None:
@@ -148,7 +166,8 @@ def check_reference(reference: str | None, batches: list[str], who: str) -> None
 
 def warn_single_study(batch: np.ndarray, tissue: np.ndarray, who: str) -> None:
     """Log the tissues that only one batch has: there, study and tissue cannot be told apart."""
-    pairs = {(str(t), str(b)) for t, b in zip(tissue, batch, strict=False)}
+    known = has_label(tissue)
+    pairs = {(str(t), str(b)) for t, b, is_known in zip(tissue, batch, known, strict=False) if is_known}
     for name in sorted({t for t, _ in pairs}):
         studies = sorted(b for t, b in pairs if t == name)
         if len(studies) == 1:
@@ -161,9 +180,10 @@ def warn_single_study(batch: np.ndarray, tissue: np.ndarray, who: str) -> None:
 
 
 def need_tissue(tissue: np.ndarray | None, who: str) -> np.ndarray:
-    """Return `tissue`, or DataError if there is none."""
+    """Return `tissue`, or DataError if there is none, or a row has none."""
     if tissue is None:
         raise DataError(f"correction {who}: needs the tissue of every row, none was given")
+    check_known(tissue, "tissue", who)
     return tissue
 
 

@@ -57,7 +57,11 @@ class PerTissue(Correction):
             rows = tissue == name
             studies = sorted(set(batch[rows]))
             if len(studies) > 1:
-                arrays |= nested(f"tissue{i}", fit_correction(method, X[rows], batch[rows], None, **(options or {})))
+                try:
+                    inner = fit_correction(method, X[rows], batch[rows], None, **(options or {}))
+                except DataError as error:
+                    raise DataError(f"correction {cls.name}: tissue {name!r}: {error}") from None
+                arrays |= nested(f"tissue{i}", inner)
                 continue
             if single_study == "error":
                 raise DataError(

@@ -23,7 +23,7 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.correction import Correction, check_fit, encode_labels
+from aeflow.correction.correction import Correction, check_fit, encode_labels, need_tissue
 from aeflow.errors import ConfigError
 from aeflow.keywords import PositiveShare, Size
 
@@ -47,7 +47,7 @@ class RUV(Correction):
             raise ConfigError(f"correct: {cls.name} n_factors {n_factors!r} must be at least 1")
         if not 0 < controls <= 1:
             raise ConfigError(f"correct: {cls.name} controls {controls!r} must be above 0 and at most 1")
-        tissue = np.full(len(X), "all", dtype=object) if tissue is None else tissue
+        tissue = np.full(len(X), "all", dtype=object) if tissue is None else need_tissue(tissue, cls.name)
         sizes = {b: (batch == b).sum() for b in set(batch)}
         weight = np.array([1.0 / sizes[b] for b in batch])
         weight *= len(X) / weight.sum()

@@ -26,7 +26,7 @@ def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.n
     Raises
     ------
     ConfigError : a column that does not exist, or fractions that do not sum to 1.
-    DataError : a split without rows.
+    DataError : a split without rows, a row without donor, or an official split that is neither train nor test.
     """
     fractions, stratify = options["fractions"], options["stratify"]
     missing = [c for c in stratify if c not in obs]
@@ -34,10 +34,23 @@ def split_rows(obs: pd.DataFrame, options: Mapping[str, Any], seed: int) -> np.n
         raise ConfigError(f"split.stratify: column {missing[0]!r} does not exist; there are {', '.join(obs.columns)}")
     strata = strata_of(obs, stratify)
     if options["by"] == "donor":
+        known = has_label(obs["donor_id"])
+        if not known.all():
+            first = obs["sample_id"].iloc[int(known.argmin())]
+            raise DataError(
+                f"split.by: donor, but {(~known).sum()} of {len(known)} rows have no donor_id, first sample {first!r}"
+            )
         split = split_by_group(obs["donor_id"], strata, fractions, seed)
     elif "official_split" not in obs:
         raise ConfigError(f"split.by: official needs a column official_split; there are {', '.join(obs.columns)}")
     else:
+        official = obs["official_split"]
+        other = ~official.isin(["train", "test"]).to_numpy()
+        if other.any():
+            raise DataError(
+                f"official_split: must be train or test, found {official[other].iloc[0]!r} of sample "
+                f"{obs['sample_id'][other].iloc[0]!r}"
+            )
         split = np.full(len(obs), "test", dtype=object)
         train = (obs["official_split"] == "train").to_numpy()
         parts = {"train": 1 - fractions["val"], "val": fractions["val"], "test": 0.0}

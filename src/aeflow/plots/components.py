@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.labels import shown_labels
 from aeflow.plots.style import group_styles, new_figure, put_title, styled, unit_text
 
 N_BLOCK = 12  # vectors that are iterated for the sake of two: the more, the sooner these two have settled
@@ -76,7 +77,7 @@ def cohort_pca(
     figure, axes = new_figure(3.8 * len(columns), 3.9 + 0.17 * n_lines, 1, len(columns), sharex=True, sharey=True)
     order = np.random.default_rng(0).permutation(len(z))  # else the last group would cover the others
     for ax, column in zip(axes[0], columns, strict=True):
-        panel(ax, z[order], obs[column].astype(str).to_numpy()[order], column)
+        panel(ax, z[order], shown_labels(obs[column])[order], column)
         ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")
     axes[0][0].set_ylabel(f"component 2 ({share[1]:.0f} %)")
     put_title(figure, f"{title}: {len(X)} observations, {X.shape[1]} variables, {unit_text(unit)}", origin)

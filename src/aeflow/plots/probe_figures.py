@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.labels import shown_labels
 from aeflow.plots.components import panel, two_components
 from aeflow.plots.style import GREY, group_styles, new_figure, put_title, styled, unit_text
 
@@ -57,7 +58,7 @@ def probe_pca(
         components = two_components(X)
         z, share = components.scores(X)[order], components.percent
         for ax, column in zip(axes[i], columns, strict=True):
-            panel(ax, z, obs[column].astype(str).to_numpy()[order], column)
+            panel(ax, z, shown_labels(obs[column])[order], column)
             ax.set_xlabel(f"component 1 ({share[0]:.0f} % of variance)")
             if i < len(stages) - 1:
                 ax.get_legend().remove()

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aeflow.errors import DataError
+from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.checks import labels, matrix, vector
 from aeflow.evaluation.probes.study_probes import join
+from aeflow.labels import has_label
 
 SHARES = (0.05, 0.1, 0.2, 0.5)
 MATCH = ("tissue",)
@@ -55,16 +56,23 @@ def has_partner(tumour: pd.DataFrame, normal: pd.DataFrame, match: Sequence[str]
 
 
 def _candidates(tumour: pd.DataFrame, normal: pd.DataFrame, match: Sequence[str]) -> list[np.ndarray]:
-    """Return, for each row of `tumour`, the rows of `normal` that may be its partner."""
+    """Return, for each row of `tumour`, the rows of `normal` that may be its partner.
+
+    A row without a label in a column of `match` agrees with no other.
+    """
     kinds, donors = [], []
     for name, obs in (("tumour", tumour), ("normal", normal)):
         for column in (*match, "donor_id"):
             if column not in obs:
                 raise DataError(f"{name}: column {column!r} does not exist; there are {', '.join(map(str, obs))}")
-            labels(obs[column].to_numpy(dtype=object), f"{name}, {column}", len(obs))
-        kinds.append(join(obs, match))
+        labels(obs["donor_id"].to_numpy(dtype=object), f"{name}, donor_id", len(obs))
+        known = np.all([has_label(obs[column]) for column in match], axis=0)
+        kind = np.full(len(obs), "", dtype=object)
+        kind[known] = join(obs[known], match)
+        kinds.append(kind)
         donors.append(obs["donor_id"].astype(str).to_numpy())
     of_kind = {kind: np.flatnonzero(kinds[1] == kind) for kind in np.unique(kinds[0])}
+    of_kind[""] = np.zeros(0, dtype=int)
     return [of_kind[k][donors[1][of_kind[k]] != donor] for k, donor in zip(kinds[0], donors[0], strict=True)]
 
 
@@ -98,7 +106,7 @@ def dilute(
 
     Raises
     ------
-    DataError : a tumour without a partner (see `has_partner`), values that are no log2 expression.
+    DataError : values that are no log2 expression. UndefinedError : a tumour without a partner (see `has_partner`).
     """
     x_tumour = matrix(x_tumour, "x_tumour", n_obs=len(tumour))
     x_normal = matrix(x_normal, "x_normal", n_obs=len(normal), n_vars=x_tumour.shape[1])
@@ -113,8 +121,8 @@ def dilute(
     candidates = _candidates(tumour, normal, match)
     alone = [i for i, rows in enumerate(candidates) if not len(rows)]
     if alone:
-        kind = join(tumour, match)[alone[0]]
-        raise DataError(
+        kind = join(tumour.iloc[alone[:1]].fillna("").astype(str), match)[0]
+        raise UndefinedError(
             f"tumour: {len(alone)} of {len(tumour)} rows have no normal of their {' and '.join(match)} from another "
             f"donor, first row {alone[0]}: {kind}"
         )

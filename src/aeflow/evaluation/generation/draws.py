@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aeflow.errors import DataError
+from aeflow.errors import UndefinedError
 from aeflow.evaluation.generation.augmentation import augmentation, train_on_synthetic
 from aeflow.evaluation.generation.correlations import class_gaussian_draws, correlation_agreement
 from aeflow.evaluation.generation.judge import Judge, judged
@@ -81,7 +81,7 @@ class Reference:
     """What draws are held against; all in the dataset's space, labels as the judge's class numbers.
 
     x_train, x_test : (n, n_vars) rows of the view; y_train, y_test : (n,) int.
-    classes_train : (n_train,) what the class-Gaussian floor is conditioned on.
+    classes_train : (n_train,) what the class-Gaussian floor is conditioned on; "" where it is not known.
     """
 
     x_train: np.ndarray
@@ -115,12 +115,7 @@ def baseline_metrics(n_draws: int, real: Reference, judge: Judge, *, seed: int) 
     without = Reference(real.x_train[rest], real.y_train[rest], real.x_test, real.y_test, real.classes_train[rest])
     stand_ins = {"real_train": real.x_train[rows]}
     if judge.kind != "images":
-        wanted = real.classes_train[rng.choice(len(real.x_train), n_draws)]
-        stand_ins |= defined(
-            "class_gaussian",
-            lambda: {"class_gaussian": class_gaussian_draws(real.x_train, real.classes_train, wanted, rng)},
-            {},
-        )
+        stand_ins |= defined("class_gaussian", lambda: {"class_gaussian": _class_gaussian(n_draws, real, rng)}, {})
     found: list[Metric] = []
     for name, x in stand_ins.items():
         against = without if name == "real_train" else real
@@ -131,19 +126,27 @@ def baseline_metrics(n_draws: int, real: Reference, judge: Judge, *, seed: int) 
     return found + measured("generation", {"accuracy": right.mean()}, subject="baseline/judge", baseline=True)
 
 
+def _class_gaussian(n_draws: int, real: Reference, rng: np.random.Generator) -> np.ndarray:
+    """Return draws of a Gaussian per class of the training rows whose class is known."""
+    known = real.classes_train != ""
+    if not known.any():
+        raise UndefinedError("no training row has a class")
+    classes = real.classes_train[known]
+    return class_gaussian_draws(real.x_train[known], classes, classes[rng.choice(len(classes), n_draws)], rng)
+
+
 def chain_metrics(states: np.ndarray, real: Reference, judge: Judge, *, seed: int) -> dict[str, float]:
     """Return how a Markov chain's last states (n_chains, n_vars) look: share class-like, classes reached, coverage."""
+    if not np.isfinite(states).all():
+        raise UndefinedError(f"{(~np.isfinite(states)).any(1).sum()} of {len(states)} chains end in no finite state")
     _, p = judged(judge, _tensor(states, judge))
     sure = p.max(1) >= CONFIDENT
     counts = np.bincount(p.argmax(1)[sure], minlength=p.shape[1]) / max(sure.sum(), 1)
     entropy = -(counts[counts > 0] * np.log(counts[counts > 0])).sum()
     some = real.x_test[kept(len(real.x_test), len(states), seed)]
     features = [judged(judge, _tensor(x, judge))[0] for x in (some, states)]
-    return {
-        "confident": float(sure.mean()),
-        "classes": float(np.exp(entropy)) if sure.any() else 0.0,
-        "coverage": manifold_metrics(*features)["coverage"],
-    }
+    found = {"confident": float(sure.mean()), "classes": float(np.exp(entropy)) if sure.any() else 0.0}
+    return found | defined("chain, coverage", lambda: {"coverage": manifold_metrics(*features)["coverage"]}, {})
 
 
 def _tensor(x: np.ndarray, judge: Judge) -> torch.Tensor:
@@ -151,8 +154,6 @@ def _tensor(x: np.ndarray, judge: Judge) -> torch.Tensor:
 
 
 def _one(x: np.ndarray, real: Reference, judge: Judge, rng: np.random.Generator, seed: int) -> dict[str, float]:
-    if not np.isfinite(x).all():
-        raise DataError(f"draws: {int((~np.isfinite(x)).any(1).sum())} of {len(x)} rows are not finite")
     n = min(MAX_ROWS, len(x), len(real.x_test))  # as many of one as of the other
     x = x[kept(len(x), n, rng)]
     test = real.x_test[kept(len(real.x_test), n, rng)]

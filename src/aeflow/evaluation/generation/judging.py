@@ -18,6 +18,7 @@ from aeflow.evaluation.generation.draws import Reference, baseline_metrics, chai
 from aeflow.evaluation.generation.judge import labelled, load_judge
 from aeflow.evaluation.generation.sampling import draw_all
 from aeflow.evaluation.metric import Metric, defined, measured
+from aeflow.labels import has_label
 from aeflow.models.base import AbstractClosedForm, AbstractGenerative, AbstractMarkovChain
 from aeflow.table import Table
 
@@ -49,7 +50,16 @@ class Generation(Evaluation):
         drawn = draw_all(a.run.model, batch, given, noise=self.noise, n_components=self.gmm, seed=a.seed)
         if not drawn:
             return Findings()
-        draws = {sampler: a.dataset.unscaled(x.cpu().numpy()) for sampler, x in drawn.items()}
+        draws = {}
+        for sampler, x in drawn.items():
+            values = a.dataset.unscaled(x.cpu().numpy())
+            bad = ~np.isfinite(values).all(1)
+            if bad.any():
+                log.warning("generation/%s: left out: %d of %d draws are not finite", sampler, bad.sum(), len(bad))
+            else:
+                draws[sampler] = values
+        if not draws:
+            return Findings()
         given_obs = a.train.obs.iloc[rows][list(codes)]
         table = draw_frame(draws, a.dataset.var["var_id"], given_obs)
         metrics = defined("draws by the judge", lambda: self.judged(a, draws, given_obs), []) if self.judge else []
@@ -73,7 +83,8 @@ class Generation(Evaluation):
             metrics += baseline_metrics(self.n_draws, real, judge, seed=a.seed)
         if isinstance(a.run.model, AbstractMarkovChain):
             states = _chains(a.run.model, test, a.seed, a.run.device)
-            values = chain_metrics(states, real, judge, seed=a.seed)
+            what = f"generation/chain{CHAIN_STEPS}"
+            values = defined(what, lambda: chain_metrics(states, real, judge, seed=a.seed), {})
             metrics += measured("generation", values, subject=f"chain{CHAIN_STEPS}")
         return metrics
 
@@ -109,8 +120,16 @@ def _reference(train: Table, test: Table, description: dict[str, Any]) -> Refere
         y_train=_codes(train.obs[label], description, f"obs, {label}"),
         x_test=test.X,
         y_test=_codes(test.obs[label], description, f"obs, {label}"),
-        classes_train=train.obs[columns].astype(str).agg("/".join, axis=1).to_numpy(),
+        classes_train=_joined(train.obs, columns),
     )
+
+
+def _joined(obs: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Return the labels of `columns` joined by slashes (n_obs,); "" for rows that lack one: they are no class."""
+    known = np.all([has_label(obs[column]) for column in columns], axis=0)
+    joined = np.full(len(obs), "", dtype=object)
+    joined[known] = obs.loc[known, columns].astype(str).agg("/".join, axis=1)
+    return joined
 
 
 def _judgeable(test: Table, description: dict[str, Any]) -> Table:

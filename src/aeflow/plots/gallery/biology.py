@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.labels import shown_labels
 from aeflow.plots.gallery.declaration import gallery_figure
 from aeflow.plots.gallery.material import Material
 from aeflow.plots.style import GREY, PALETTE, new_figure, put_title, unit_text
@@ -46,7 +47,7 @@ def gene_sets(m: Material) -> Figure:
     z = (activity - mean) / np.where(sd > 0, sd, 1)
     z *= _direction(activity, m.test.X @ run.model.mask.cpu().numpy())
     sets = leaves_list(linkage(np.clip(z, -LIMIT, LIMIT).T, "average", metric="euclidean"))
-    keys = [obs[column].astype(str).to_numpy() for column in ("tissue", "condition", "study")]
+    keys = [shown_labels(obs[column]) for column in ("tissue", "condition", "study")]
     order = np.lexsort(keys[::-1])
     groups = np.array(["\n".join(key) for key in zip(*keys, strict=True)])[order]
 

@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from aeflow.errors import DataError
+from aeflow.labels import NO_LABEL, shown_labels
 from aeflow.models.base import Batch
 from aeflow.plots.components import two_components
 from aeflow.plots.gallery.declaration import gallery_figure
@@ -31,7 +32,7 @@ TAIL = 0.03  # probability beyond the outermost images of the manifold, at eithe
 def bottleneck(m: Material) -> Figure:
     """Return test rows on two principal components, and in the bottleneck of an autoencoder, coloured by class."""
     labels, column = _classes(m)
-    studies = m.test.obs["study"].astype(str).to_numpy() if "study" in m.test.obs else None
+    studies = shown_labels(m.test.obs["study"]) if "study" in m.test.obs else None
     figure, axes = new_figure(10, 5.2, 1, 2)
     for ax, role in zip(axes[0], ("pca", "ae"), strict=True):
         run = m.runs[role]
@@ -57,7 +58,7 @@ def embedding(m: Material) -> Figure:
     labels, column = _classes(m)
     rows = np.random.default_rng(0).permutation(len(labels))[:MAX_POINTS]
     labels = labels[rows]
-    studies = m.test.obs["study"].astype(str).to_numpy()[rows] if "study" in m.test.obs else None
+    studies = shown_labels(m.test.obs["study"])[rows] if "study" in m.test.obs else None
     figure, axes = new_figure(10, 9.6, 2, 2)
     for (above, below), role in zip(axes.T, ("pca", "ae"), strict=True):
         run = m.runs[role]
@@ -113,7 +114,7 @@ def manifold(m: Material) -> Figure:
 def _classes(m: Material) -> tuple[np.ndarray, str]:
     """Return the class of each test row as text, and the column it comes from."""
     column = "digit" if "digit" in m.test.obs.columns else "tissue"
-    return m.test.obs[column].astype(str).to_numpy(), column
+    return shown_labels(m.test.obs[column]), column
 
 
 def _two_latents(m: Material, run: ShownRun, figure: str) -> np.ndarray:
@@ -132,9 +133,12 @@ def _tsne(z: np.ndarray) -> np.ndarray:
 
 
 def _neighbour_accuracy(z: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of rows whose nearest neighbours among the others vote for their class."""
+    """Return the share of rows with a label whose nearest neighbours among the others vote for their class."""
     from sklearn.neighbors import KNeighborsClassifier
 
+    has = labels != NO_LABEL
+    z = z[has]
+    labels = labels[has]
     # a fitted classifier asked without rows leaves each row out of its own neighbours
     known = KNeighborsClassifier(min(N_NEIGHBOURS, len(z) - 1)).fit(z, labels)
     return float((known.predict(None) == labels).mean())
