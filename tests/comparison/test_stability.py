@@ -39,7 +39,13 @@ def test_stability_over_seeds():
     ]
 
 
-def test_latents_that_do_not_vary_have_no_stability():
-    """Breaks if a model whose latents collapsed stops the comparison, or counts as stable."""
-    runs = [(specification(seed=seed), latents(np.ones((10, 2)))) for seed in (0, 1)]
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3])
+@pytest.mark.parametrize("n_collapsed", [1, 2])
+def test_latents_that_do_not_vary_have_no_stability(value, n_collapsed, caplog):
+    """Breaks if a model whose latents collapsed stops the comparison, counts as stable, or is left out in silence."""
+    z = np.random.default_rng(0).normal(size=(10, 2))
+    runs = [
+        (specification(seed=seed), latents(np.full((10, 2), value) if seed < n_collapsed else z)) for seed in (0, 1)
+    ]
     assert stability_rows(runs).empty
+    assert "view normal, ae, cka: left out: a: all 10 rows are equal" in caplog.text

@@ -141,3 +141,15 @@ def test_bad_input_is_named():
         intervals([0, 1, 1], [0.0, 1, 2], [1, 2, 3], confidence=95)
     with pytest.raises(DataError, match="n_resamples: at least 2 are needed, found 1"):
         intervals([0, 1, 1], [0.0, 1, 2], [1, 2, 3], n_resamples=1)
+
+
+def test_one_donor_has_no_interval(caplog):
+    """Breaks if resamples that are all the same give an interval of width 0, as if nothing were surer."""
+    label = np.repeat([0, 1], [4, 6])
+    score = np.arange(10.0)
+    for groups in (np.repeat(["n", "t"], [4, 6]), np.repeat("both", 10)):
+        found = intervals(label, score, groups, n_resamples=20)["auroc"]
+        assert found.value == 1 and np.isnan(found.low) and np.isnan(found.high)
+    assert "detection intervals: left out: one donor in each stratum" in caplog.text
+    found = intervals(label, score, np.r_[["n"] * 4, [f"t{i}" for i in range(6)]], n_resamples=20)["auroc"]
+    assert found.low == found.high == 1

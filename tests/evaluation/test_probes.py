@@ -379,3 +379,40 @@ def test_figures_show_every_probe_and_stage():
     nothing = frame_of_two_stages().assign(mean=np.nan)
     texts = [t.get_text() for t in probe_figure(nothing, "d", "real").findobj(Text)]
     assert sum("cannot be probed" in t for t in texts) == 3
+
+
+def test_a_fold_of_one_class_is_not_dropped():
+    """Breaks if a fold whose training rows lack a class, which can tell nothing, leaves the mean to the others."""
+    X = np.random.default_rng(0).normal(size=(8, 4))
+    train, test = np.arange(8) < 5, np.arange(8) >= 5
+    data = classifiers.FoldData(X, train, test, n_components=2, seed=0)
+    strata = np.full(8, "all")
+    y = np.array([True, True, True, True, True, True, False, False])
+    assert classifiers.measure("knn_components", data, y, strata) == 0.5
+    tissue = np.where(y, "liver", "lung")
+    assert classifiers.measure("logistic_components", data, tissue, strata) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("probe", PROBES["study"])
+def test_variables_that_do_not_vary_tell_nothing(probe):
+    """Breaks if a fold without a varying variable ends in an error of a decomposition of nothing."""
+    y = np.arange(12) % 2 == 0
+    data = classifiers.FoldData(np.ones((12, 3)), np.arange(12) < 6, np.arange(12) >= 6, n_components=2, seed=0)
+    found = classifiers.measure(probe, data, y, np.full(12, "all"))
+    assert found == (0.0 if probe == "silhouette" else 0.5)
+
+
+def test_a_fold_that_the_correction_refuses_is_left_out_and_noted():
+    """Breaks if one fold in which a study has too few normals takes the whole table with it."""
+    calls = []
+
+    def refuses_once(X, batch, labels):
+        calls.append(len(X))
+        if len(calls) == 1:
+            raise DataError("batch 'rare' has one row")
+        return fit_correction("zscore.ZScore", X, batch, labels)
+
+    found = study_probes(expression(OBS), OBS, n_components=5, correction=refuses_once, n_splits=3)
+    study = found[(found["target"] == "study") & ~found["permuted"]]
+    assert (study["n_splits"] == 2).all() and len(calls) == 3
+    assert study["note"].str.contains("a fold is left out: batch 'rare' has one row").all()

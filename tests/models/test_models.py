@@ -327,6 +327,40 @@ def test_pca_is_orthonormal_up_to_the_rank_and_refused_beyond(n_different, copie
         build("pca.PCA", n_vars, {"n_latent": rank + 1}).solve(x)
 
 
+@pytest.mark.parametrize("n_vars", [12, 50])  # by variables, by rows
+@pytest.mark.parametrize("case", ["repeated rows", "constant variables", "mixtures of six rows"])
+def test_pca_knows_the_rank_of_its_rows(case, n_vars):
+    """Breaks if rows that differ in five directions are given six: the sixth is what rounding leaves."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = rng.normal(5, 3, size=(18, n_vars))
+        if case == "repeated rows":
+            x = np.vstack([x[:6]] * 3)
+        if case == "constant variables":
+            x[:, 5:] = 0.1
+        if case == "mixtures of six rows":
+            x = rng.dirichlet(np.ones(6), 18) @ x[:6]
+        x = torch.from_numpy(x.astype(np.float32))
+        build("pca.PCA", n_vars, {"n_latent": 5}).solve(x)
+        with pytest.raises(DataError, match="n_latent 6 exceeds the rank 5 of 18"):
+            build("pca.PCA", n_vars, {"n_latent": 6}).solve(x)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1234.5])
+@pytest.mark.parametrize("n_rows", [2, 3, 1000])
+def test_pca_of_equal_rows_has_no_component(value, n_rows):
+    """Breaks if the rounding of a mean is taken for variance."""
+    x = torch.full((n_rows, 40), value) + torch.arange(40) * 1.37
+    with pytest.raises(DataError, match="exceeds the rank 0"):
+        build("pca.PCA", 40, {"n_latent": 1}).solve(x)
+
+
+def test_pca_of_values_over_many_magnitudes_is_not_refused():
+    """Breaks if small variances beside a large one are taken for rounding: counts have six orders of magnitude."""
+    x = torch.from_numpy(np.random.default_rng(0).lognormal(3, 3, (100, 500)).astype(np.float32))
+    build("pca.PCA", 500, {"n_latent": 99}).solve(x)
+
+
 def test_gsae_gene_reaches_only_its_sets():
     """Breaks if the mask leaks: a gene in no set must not change any latent, a gene in one set only that set."""
     mask = torch.zeros(N_VARS, 2)

@@ -94,6 +94,30 @@ def test_a_score_that_is_not_finite_is_named(reference):
         Scorer(("deviation.Deviation",), reference).scores(Batch(x), [f"s{i}" for i in range(10)])
 
 
+@pytest.mark.parametrize("family", ScoreSettings().families)
+def test_latents_that_are_not_finite_are_named(reference, family, monkeypatch):
+    """Breaks if a family that searches latents ends in scikit-learn's words, without score and sample."""
+    scorer = Scorer((family,), reference)
+    encode = reference.model.encode
+    monkeypatch.setattr(reference.model, "encode", lambda b: encode(b).where(b.x[:, :1] < 1e6, torch.nan))
+    x = rows(10, 2)
+    x[3] = 1e7
+    names = [f"s{i}" for i in range(10)]
+    if family == "baselines.Baselines":  # the one that knows no latents
+        return
+    with pytest.raises(FloatingPointError, match="is not finite for 1 of 10 rows, first for sample 's3'"):
+        scorer.scores(Batch(x), names)
+
+
+@pytest.mark.parametrize("family", ["proximity.Proximity", "density.Density", "combined.Combined"])
+def test_training_latents_that_are_not_finite_are_named(reference, family, monkeypatch):
+    """Breaks if scores are fitted to them, or the fit ends in scikit-learn's words."""
+    encode = reference.model.encode
+    monkeypatch.setattr(reference.model, "encode", lambda b: torch.full_like(encode(b), torch.inf))
+    with pytest.raises(FloatingPointError, match="training latents is not finite for 120 of 120 rows, first for row 0"):
+        Scorer((family,), reference).scores(Batch(rows(10, 2)))
+
+
 OWN = '''
 """Size: how long an observation is."""
 

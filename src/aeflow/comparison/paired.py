@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aeflow.evaluation.detection.intervals import CONFIDENCE, RECALL, Curve, group_weights
+from aeflow.evaluation.detection.intervals import CONFIDENCE, RECALL, Curve, differ, group_weights
 from aeflow.evaluation.task import Task
 from aeflow.training.specification import Specification
 
@@ -38,7 +38,8 @@ def donor_intervals(
     """Return the 95 % interval of model minus baseline for anomaly/{task}/{score}/auroc, one row each, as `COLUMNS`.
 
     runs : specification and content of scores.parquet of each run of one dataset; obs : of the dataset; tasks : entries
-    of the configuration; baseline : name of the model that others are compared with.
+    of the configuration; baseline : name of the model that others are compared with. The ends are NaN where all
+    resamples are the same, with one donor in each stratum.
     """
     resampled: dict[tuple[str, str, str], dict[str, dict[int, np.ndarray]]] = {}
     found: dict[tuple[str, str], _Rows] = {}
@@ -65,6 +66,8 @@ def donor_intervals(
                 continue
             difference = np.mean([by_seed[s] - of_baseline[s] for s in seeds], axis=0)
             low, high = np.quantile(difference, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            if not differ(found[view, task].weights):
+                low = high = np.nan
             out.append((view, model, "anomaly", task, score, "auroc", low, high))
     return pd.DataFrame(out, columns=list(COLUMNS))
 

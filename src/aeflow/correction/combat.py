@@ -18,7 +18,14 @@ import logging
 
 import numpy as np
 
-from aeflow.correction.correction import Correction, check_fit, check_reference, decode_labels, encode_labels
+from aeflow.correction.correction import (
+    Correction,
+    check_fit,
+    check_known,
+    check_reference,
+    decode_labels,
+    encode_labels,
+)
 from aeflow.correction.shrinkage import posterior
 from aeflow.errors import DataError
 
@@ -59,6 +66,8 @@ class ComBat(Correction):
         check_reference(reference, batches, cls.name)
         if covariates and tissue is None:
             raise DataError(f"correction {cls.name}: covariates need the label of every row, none was given")
+        if covariates:
+            check_known(tissue, cls.labels, cls.name)
         levels = sorted(set(tissue)) if covariates else []
         masks = [batch == name for name in batches]
         alone = [name for name, rows in zip(batches, masks, strict=True) if rows.sum() == 1]
@@ -93,6 +102,10 @@ class ComBat(Correction):
             if not left.any():
                 raise DataError(f"correction {cls.name}: no variable has variance beside the model")
         Z = (X[:, varies] - alpha - (design @ beta if levels else 0.0)) / sd
+        if nonparametric and not mean_only:  # its likelihood divides by the residual variance of each batch
+            left = np.all([Z[rows].std(0) > ROUNDING for rows in masks], axis=0)
+            varies[varies] = left
+            alpha, beta, sd, Z = alpha[left], beta[:, left], sd[left], Z[:, left]
         with np.errstate(divide="ignore", invalid="ignore"):
             gamma, delta = posterior(Z, masks, ref, mean_only, nonparametric)
         if not (np.isfinite(gamma).all() and np.isfinite(delta).all()):

@@ -56,9 +56,16 @@ def _parametric(z, g_hat, d_hat):
         g = _mean(g_hat, g_bar, n, d_old, t2)
         d = (0.5 * (within + n * (centre - g) ** 2) + b) / (n / 2 + a - 1)
         # sva divides by g_old itself, not its absolute value: kept, because it decides when to stop
-        change = max((np.abs(g - g_old) / g_old).max(), (np.abs(d - d_old) / d_old).max())
+        change = max(_change(g, g_old), _change(d, d_old))
         g_old, d_old = g, d
     return g_old, d_old
+
+
+def _change(new, old):
+    """Return the largest relative change; what is 0 and stays 0 has not changed."""
+    difference = np.abs(new - old)
+    with np.errstate(divide="ignore"):
+        return np.divide(difference, old, out=np.zeros_like(old), where=difference > 0).max()
 
 
 def _nonparametric(z, g_hat, d_hat):

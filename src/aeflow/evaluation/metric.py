@@ -130,7 +130,7 @@ def measured(
     baseline: bool = False,
     batch: bool = False,
 ) -> list[Metric]:
-    """Return declared metrics of {name: value}, in that order; a value that is NaN is undefined, left out and logged.
+    """Return declared metrics of {name: value}, in that order; a value that is not finite is left out and logged.
 
     batch : the subject is a batch column; direction is then the one declared for such a subject.
 
@@ -145,7 +145,7 @@ def measured(
         if direction is None:
             raise DataError(f"metric {part}/{name}: declares no direction for a batch column such as {subject!r}")
         number = value if isinstance(value, Interval) else Interval(float(value), math.nan, math.nan)
-        if math.isnan(number.value):
+        if not math.isfinite(number.value):
             log.warning("%s is undefined on these rows and left out", metric_text(part, subject, score, name))
             continue
         found.append(Metric(part, subject, score, name, *map(float, number), direction, baseline))

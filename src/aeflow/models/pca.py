@@ -29,6 +29,8 @@ from aeflow.models.base import (
 from aeflow.models.parts.layers import LOG_2PI
 from aeflow.models.parts.losses import squared_error
 
+ROUNDING = 1e-12  # of the largest eigenvalue: what float32 leaves of a direction in which rows do not differ
+
 
 class PCA(
     AbstractAutoencoder, AbstractClosedForm, AbstractDensity, AbstractExporting, AbstractGenerative, AbstractLinear
@@ -57,7 +59,10 @@ class PCA(
         gram = (centred.T @ centred if by_vars else centred @ centred.T) / (n_obs - 1)
         eigenvalues, vectors = torch.linalg.eigh(gram)
         # beyond the rank, eigenvalues are what rounding leaves, and their directions are not orthogonal
-        rank = int((eigenvalues > eigenvalues[-1] * max(n_obs, n_vars) * torch.finfo(x.dtype).eps).sum())
+        eps = torch.finfo(x.dtype).eps
+        of_sums = eigenvalues[-1] * max(ROUNDING, 10 * max(n_obs, n_vars) * eps)
+        of_mean = n_vars * (10 * eps * mean.abs().max()) ** 2
+        rank = int((eigenvalues > torch.maximum(of_sums, of_mean)).sum())
         if self.n_latent > rank:
             raise DataError(
                 f"pca: n_latent {self.n_latent} exceeds the rank {rank} of {n_obs} training rows "

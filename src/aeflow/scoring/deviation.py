@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aeflow.models.base import AbstractAutoencoder, AbstractLayered, Batch
 from aeflow.scoring.family import Reference, ScoreFamily
-from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, chunks, in_chunks, some_rows
+from aeflow.scoring.forward import CHUNK, MAX_REFERENCE, check_finite, chunks, in_chunks, some_rows
 
 ROWS_PER_DIRECTION = 5
 MAX_WIDTH = 2500  # of a matrix whose eigenvectors are taken: seconds on one core
@@ -51,6 +51,7 @@ class Deviation(ScoreFamily):
         if width > MAX_WIDTH:  # then the Gram matrix of rows is decomposed, and its size is theirs
             rows = some_rows(rows, MAX_WIDTH, seed)
         d = in_chunks(self._differences, rows).double()
+        check_finite("the reconstruction of the training rows", d.cpu().numpy())
         self.mean = d.mean(0)
         self.whitening = whitening(d - self.mean)
 

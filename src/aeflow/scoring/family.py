@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from aeflow.models.base import AbstractAutoencoder, Batch
-from aeflow.scoring.forward import encode_all
+from aeflow.scoring.forward import check_finite, encode_all
 
 Fit = TypeVar("Fit")
 
@@ -50,8 +50,10 @@ class Reference:
 
     @cached_property
     def z(self) -> np.ndarray:
-        """Latents (n_reference, n_latent) of the training rows."""
-        return encode_all(self.model, self.rows)
+        """Latents (n_reference, n_latent) of the training rows; FloatingPointError if one is not finite."""
+        z = encode_all(self.model, self.rows)
+        check_finite("training latents", z)
+        return z
 
     def fitted(self, kind: type[Fit]) -> Fit:
         """Return `kind(self)`, made at the first call: families share what they fit."""

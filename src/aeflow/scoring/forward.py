@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -45,3 +45,12 @@ def some_rows(rows: Batch, most: int, seed: int) -> Batch:
         return rows
     index = torch.from_numpy(kept(len(rows.x), most, seed)).to(rows.x.device)
     return rows._replace(x=rows.x[index], covariates=None if rows.covariates is None else rows.covariates[index])
+
+
+def check_finite(what: str, values: np.ndarray, names: Sequence[str] | None = None) -> None:
+    """Raise FloatingPointError if a row of values (n_obs,) or (n_obs, k) is not finite; names (n_obs,) of the rows."""
+    finite = np.isfinite(values).reshape(len(values), -1).all(1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        row = f"row {first}" if names is None else f"sample {names[first]!r}"
+        raise FloatingPointError(f"{what} is not finite for {(~finite).sum()} of {len(finite)} rows, first for {row}")

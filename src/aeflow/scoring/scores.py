@@ -10,7 +10,7 @@ import numpy as np
 
 from aeflow.models.base import Batch
 from aeflow.scoring.family import Reference, ScoreFamily
-from aeflow.scoring.forward import encode_all
+from aeflow.scoring.forward import check_finite, encode_all
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Scorer:
         Raises
         ------
         FloatingPointError
-            A score is not finite; names it and the first such row.
+            A score, or a latent that scores need, is not finite; names it and the first such row.
         """
         z = encode_all(self.reference.model, rows)
         found: dict[str, np.ndarray] = {}
         for family in self.families:
-            found |= family.scores(rows, z, found)
-        for name, values in found.items():
-            bad = np.flatnonzero(~np.isfinite(values))
-            if len(bad):
-                first = f"row {bad[0]}" if names is None else f"sample {names[bad[0]]!r}"
-                raise FloatingPointError(
-                    f"score {name} is not finite for {len(bad)} of {len(values)} rows, first for {first}"
-                )
+            try:
+                new = family.scores(rows, z, found)
+            except ValueError:  # scikit-learn takes finite latents only, and does not say whose they are
+                check_finite("latents", z, names)
+                raise
+            for name, values in new.items():
+                check_finite(f"score {name}", values, names)
+            found |= new
         return found

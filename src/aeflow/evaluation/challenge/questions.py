@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from aeflow.errors import DataError, UndefinedError
 from aeflow.evaluation.assessment import Assessment
 from aeflow.evaluation.challenge.dilution import SHARES, dilute, has_partner
 from aeflow.evaluation.challenge.explanation import gene_contributions, set_enrichment
-from aeflow.evaluation.challenge.gene_outliers import outlier_auprc, pca_residual, whole_value
+from aeflow.evaluation.challenge.gene_outliers import Residual, outlier_auprc, pca_residual, whole_value
 from aeflow.evaluation.evaluation import Evaluation, Findings
 from aeflow.evaluation.metric import Metric, declare, defined, measured
 from aeflow.evaluation.task import Task
@@ -70,7 +71,7 @@ class Challenge(Evaluation):
         asked = Questions(a, task)
         sets = gene_mask(a.companions.gene_sets, a.train.var, a.companions.min_genes)
         metrics = defined("dilution", asked.dilution, [])
-        metrics += defined("gene outliers", asked.gene_outliers, [])
+        metrics += asked.gene_outliers()
         metrics += defined("loadings of gene sets", lambda: asked.coherence(sets.mask), [])
         tables = defined("contributions", lambda: {"contributions": asked.contributions()}, {})
         tables |= defined("enrichment", lambda: {"enrichment": asked.enrichment(sets.mask, sets.names)}, {})
@@ -139,19 +140,25 @@ class Questions:
         def of_model(x: np.ndarray) -> np.ndarray:
             return residual(self.a.run, x, self.normal)
 
-        found = outlier_auprc(self.residual_train, of_model, x_train, x_normal, seed=self.a.seed)
-        metrics = measured("gene_outliers", {"n_injected": found.n_injected, "prevalence": found.prevalence})
-        for magnitude, value in found.auprc.items():
-            metrics += measured("gene_outliers", {"auprc": value}, score=magnitude)
-        pca = pca_residual(x_train, min(self.a.run.spec.n_latent, min(x_train.shape) - 1))
-        floor = outlier_auprc(pca(x_train), pca, x_train, x_normal, seed=self.a.seed)
-        for magnitude, value in floor.auprc.items():
-            metrics += measured("gene_outliers", {"auprc_of_pca": value}, score=magnitude)
+        def of_residual(name: str, residual_train: np.ndarray, of_rows: Residual, **about: Any) -> list[Metric]:
+            found = outlier_auprc(residual_train, of_rows, x_train, x_normal, seed=self.a.seed)
+            metrics: list[Metric] = []
+            if of_rows is of_model:
+                metrics += measured("gene_outliers", {"n_injected": found.n_injected, "prevalence": found.prevalence})
+            for magnitude, value in found.auprc.items():
+                metrics += measured("gene_outliers", {name: value}, score=magnitude, **about)
+            return metrics
+
+        def of_pca() -> list[Metric]:
+            pca = pca_residual(x_train, min(self.a.run.spec.n_latent, min(x_train.shape) - 1))
+            return of_residual("auprc_of_pca", pca(x_train), pca)
+
+        metrics = defined("gene outliers", lambda: of_residual("auprc", self.residual_train, of_model), [])
+        metrics += defined("gene outliers, PCA of equal rank", of_pca, [])
         if self.a.is_baseline:
-            floor = outlier_auprc(x_train, whole_value, x_train, x_normal, seed=self.a.seed)
-            for magnitude, value in floor.auprc.items():
-                about = {"subject": "baseline/z_score", "score": magnitude, "baseline": True}
-                metrics += measured("gene_outliers", {"auprc": value}, **about)
+            about = {"subject": "baseline/z_score", "baseline": True}
+            measure = partial(of_residual, "auprc", x_train, whole_value, **about)
+            metrics += defined("gene outliers, z-scores", measure, [])
         return metrics
 
     def shares(self, table: Table) -> np.ndarray:

@@ -8,6 +8,7 @@ only, with anomalous rows only, with both), which keeps both classes in every re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from aeflow.errors import DataError
 from aeflow.evaluation.checks import binary, labels, vector
 from aeflow.evaluation.metric import Interval
 
+log = logging.getLogger(__name__)
 RECALL = 0.95
 CONFIDENCE = 0.95
 METRICS = ("auroc", "auprc", "fpr_at_95_recall")
@@ -65,6 +67,11 @@ def group_weights(label: np.ndarray, groups: np.ndarray, n_resamples: int, rng: 
     return drawn[:, codes]
 
 
+def differ(weights: np.ndarray) -> bool:
+    """Return whether any of the resamples, weights (n_resamples, n_obs), is not the rows themselves."""
+    return bool((weights != 1).any())
+
+
 def detection_intervals(
     label: np.ndarray,
     scores: Mapping[str, np.ndarray],
@@ -77,7 +84,8 @@ def detection_intervals(
     """Return {score: {metric: interval}} for every metric of `METRICS`, the same resamples for every score.
 
     label (n_obs,) 1 = anomaly; scores {name: (n_obs,)}, higher = more anomalous; groups (n_obs,): donors, or sample_id
-    where every row stands for itself. DataError if a class is absent or a score is not finite.
+    where every row stands for itself. The ends are NaN, which the log says, where all resamples are the same, with one
+    donor in each stratum. UndefinedError if a class is absent, DataError if a score is not finite.
     """
     if not 0 < confidence < 1:
         raise DataError(f"confidence: must be between 0 and 1, found {confidence}")
@@ -90,14 +98,20 @@ def detection_intervals(
     rng = np.random.default_rng(seed)
     resampled: dict[str, list[np.ndarray]] = {name: [] for name in curves}
     chunk = max(1, CHUNK_VALUES // n)
+    varied = False
     for start in range(0, n_resamples, chunk):
         weights = group_weights(label, groups, min(chunk, n_resamples - start), rng)
+        varied = varied or differ(weights)
         for name, curve in curves.items():
             resampled[name].append(curve.metrics(weights, RECALL))
+    if not varied:
+        log.warning("detection intervals: left out: one donor in each stratum, so that all resamples are the same")
     out = {}
     for name, curve in curves.items():
         estimate = curve.metrics(np.ones((1, n)), RECALL)[:, 0]
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]
         low, high = np.quantile(np.concatenate(resampled[name], axis=1), ends, axis=1)
+        if not varied:
+            low = high = np.full(len(METRICS), np.nan)
         out[name] = {m: Interval(float(estimate[i]), float(low[i]), float(high[i])) for i, m in enumerate(METRICS)}
     return out

@@ -54,6 +54,8 @@ class FoldData:
 
         train, test = self.standardised
         n = min(self.n_components, len(train) - 1, train.shape[1])
+        if n < 1:
+            return train[:, :0], test[:, :0]
         pca = PCA(n, svd_solver="randomized", random_state=self.seed).fit(train)
         return pca.transform(train), pca.transform(test)
 
@@ -88,19 +90,25 @@ class FoldData:
 
 
 def measure(probe: str, data: FoldData, y: np.ndarray, strata: np.ndarray) -> float:
-    """Return AUROC (y bool), accuracy (y str) or silhouette width of the fold's test rows; NaN where a class is absent.
+    """Return AUROC (y bool), accuracy (y str) or silhouette width of the fold's test rows.
 
-    A probe without any input, such as "zeros" where nothing is zero, cannot tell anything: AUROC 0.5.
+    NaN where the test rows have nothing to tell apart. A probe without any input, such as "zeros" where nothing is
+    zero, and one whose training rows are of one class, cannot tell anything: AUROC 0.5, accuracy of always naming the
+    commonest training class.
     """
     train, test = data.inputs(probe)
     y_train, y_test, within = y[data.train], y[data.test], strata[data.test]
     if probe == "silhouette":
         return silhouette(test, y_test, within)
-    if len(y_test) == 0 or len(np.unique(y_train)) < 2:
+    if len(y_test) == 0 or len(y_train) == 0:
         return np.nan
+    classes, counts = np.unique(y_train, return_counts=True)
+    blind = len(classes) < 2 or not train.shape[1]
     if y.dtype != bool:
+        if blind:
+            return float((y_test == classes[counts.argmax()]).mean())
         return float((_classifier(probe, data.seed, len(y_train)).fit(train, y_train).predict(test) == y_test).mean())
-    if not train.shape[1]:
+    if blind:
         return stratified_auroc(y_test, np.zeros(len(y_test)), within)
     model = _classifier(probe, data.seed, len(y_train)).fit(train, y_train)
     return stratified_auroc(y_test, model.predict_proba(test)[:, 1], within)
@@ -142,12 +150,15 @@ def stratified_auroc(y: np.ndarray, score: np.ndarray, strata: np.ndarray) -> fl
 
 
 def silhouette(z: np.ndarray, y: np.ndarray, strata: np.ndarray) -> float:
-    """Return the mean silhouette width (n_obs, -1 to 1) of the groups y inside strata that have both; NaN if none."""
+    """Return the mean silhouette width (n_obs, -1 to 1) of the groups y inside strata that have both; NaN if none.
+
+    0 where z has no columns: all rows lie in one place.
+    """
     from sklearn.metrics import silhouette_samples
 
     widths = []
     for stratum in np.unique(strata):
         rows = strata == stratum
         if 2 <= len(np.unique(y[rows])) < rows.sum():
-            widths.append(silhouette_samples(z[rows], y[rows]))
+            widths.append(silhouette_samples(z[rows], y[rows]) if z.shape[1] else np.zeros(rows.sum()))
     return float(np.concatenate(widths).mean()) if widths else np.nan

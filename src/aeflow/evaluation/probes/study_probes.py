@@ -103,9 +103,10 @@ def study_probes(
 
     Returns
     -------
-    Columns `COLUMNS`. mean and sd are over the n_splits folds that had both classes. AUROC below 0.5 means that
-    training rows mislead: group means were made equal with the left-out rows. What cannot be probed has mean NaN, and
-    the note says why; notes also name the tissues that only one study has.
+    Columns `COLUMNS`. mean and sd are over the n_splits folds whose test rows had both classes. AUROC below 0.5 means
+    that training rows mislead: group means were made equal with the left-out rows. What cannot be probed has mean NaN,
+    and the note says why; notes also name the tissues that only one study has, and folds whose training normals the
+    correction cannot be fitted on.
 
     Raises
     ------
@@ -145,7 +146,12 @@ def study_probes(
         keep = fit_selection(X[fit_rows], n_top_vars)  # before the correction, as in preprocess
         corrected = whole[:, keep]
         if correction is not None and not sees_all_rows:
-            fitted = correction(X[np.ix_(fit_rows, keep)], study[fit_rows], label[fit_rows])
+            try:
+                fitted = correction(X[np.ix_(fit_rows, keep)], study[fit_rows], label[fit_rows])
+            except DataError as error:  # a group that all training normals together have may be too rare in a fold
+                log.warning("study probes: a fold is left out: %s", error)
+                notes.append(f"a fold is left out: {error}")
+                continue
             corrected = fitted.apply(X[:, keep], study, label)
         for target, shuffled in zip(targets, permuted, strict=True):
             if target.impossible:

@@ -76,11 +76,11 @@ def linear_cka(a: np.ndarray, b: np.ndarray) -> float:
     """
     a = matrix(a, "a", least=2)
     b = matrix(b, "b", n_obs=len(a))
+    for name, z in (("a", a), ("b", b)):
+        if not np.ptp(z, axis=0).any():  # less its mean, which is rounded, it would not always be 0
+            raise UndefinedError(f"{name}: all {len(z)} rows are equal")
     a = a - a.mean(0)
     b = b - b.mean(0)
-    for name, z in (("a", a), ("b", b)):
-        if not z.any():
-            raise UndefinedError(f"{name}: all {len(z)} rows are equal")
     return float(np.square(a.T @ b).sum() / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)))
 
 

@@ -190,14 +190,17 @@ def sparsity(z: np.ndarray) -> dict[str, float]:
     """Return how sparse latents (n_obs, n_latent) are.
 
     hoyer : mean over rows of (sqrt(L) - |z|_1 / |z|_2) / (sqrt(L) - 1), 0 dense, 1 one active latent (Hoyer 2004, JMLR
-    5:1457). near_zero : share of values below a thousandth of the largest magnitude. unused : share of latents that
-    do not vary.
+    5:1457), of the rows that are not all zero; NaN with one latent, or where all rows are zero. near_zero : share of
+    values below a thousandth of the largest magnitude. unused : share of latents that do not vary.
     """
     size = np.sqrt(z.shape[1])
-    norm = np.maximum(np.linalg.norm(z, axis=1), 1e-12)
-    hoyer = (size - np.abs(z).sum(1) / norm) / max(size - 1, 1e-12) if z.shape[1] > 1 else np.zeros(len(z))
+    norm = np.linalg.norm(z, axis=1)
+    some = norm > 1e-12
+    hoyer = np.nan
+    if size > 1 and some.any():
+        hoyer = ((size - np.abs(z[some]).sum(1) / norm[some]) / (size - 1)).mean()
     return {
-        "hoyer": float(hoyer.mean()),
+        "hoyer": float(hoyer),
         "near_zero": float((np.abs(z) < NEAR_ZERO * max(np.abs(z).max(), 1e-12)).mean()),
         "unused": float((z.std(0) < 1e-6).mean()),
     }
