@@ -108,3 +108,4 @@ def test_rows_without_a_tissue_are_no_partners(missing):
     tumour = obs([missing, "liver"], ["d1", "d2"])
     normal = obs([missing, missing, "liver"], ["d3", "d4", "d5"])
     assert has_partner(tumour, normal).tolist() == [False, True]
+    assert has_partner(tumour[:1], normal[:2]).tolist() == [False]

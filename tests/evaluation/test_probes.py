@@ -381,6 +381,13 @@ def test_figures_show_every_probe_and_stage():
     assert sum("cannot be probed" in t for t in texts) == 3
 
 
+@pytest.mark.parametrize("column", ["tissue", "study", "condition"])
+def test_a_sheet_without_any_label_is_named(column):
+    """Breaks if a column of blanks ends in a bare IndexError."""
+    with pytest.raises(DataError, match=f"study_probes: no row with a label in .*{column}.* is normal"):
+        study_probes(expression(OBS), OBS.assign(**{column: ""}), n_components=5)
+
+
 def test_a_fold_of_one_class_is_not_dropped():
     """Breaks if a fold whose training rows lack a class, which can tell nothing, leaves the mean to the others."""
     X = np.random.default_rng(0).normal(size=(8, 4))

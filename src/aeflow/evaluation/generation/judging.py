@@ -18,6 +18,7 @@ from aeflow.evaluation.generation.draws import Reference, baseline_metrics, chai
 from aeflow.evaluation.generation.judge import labelled, load_judge
 from aeflow.evaluation.generation.sampling import draw_all
 from aeflow.evaluation.metric import Metric, defined, measured
+from aeflow.evaluation.probes.study_probes import join
 from aeflow.labels import has_label
 from aeflow.models.base import AbstractClosedForm, AbstractGenerative, AbstractMarkovChain
 from aeflow.table import Table
@@ -128,7 +129,7 @@ def _joined(obs: pd.DataFrame, columns: list[str]) -> np.ndarray:
     """Return the labels of `columns` joined by slashes (n_obs,); "" for rows that lack one: they are no class."""
     known = np.all([has_label(obs[column]) for column in columns], axis=0)
     joined = np.full(len(obs), "", dtype=object)
-    joined[known] = obs.loc[known, columns].astype(str).agg("/".join, axis=1)
+    joined[known] = join(obs[known], columns)
     return joined
 
 

@@ -125,6 +125,8 @@ def study_probes(
     study = join(obs, [batch])
     donor = join(obs, [group])
     normal = (obs["condition"] == NORMAL).to_numpy()
+    if not normal.any():
+        raise DataError(f"study_probes: no row with a label in {', '.join(dict.fromkeys(needed))} is {NORMAL}")
     targets = [
         study_target(study, tissue, normal, donor),
         tissue_target(study, tissue, normal, donor),
@@ -197,7 +199,7 @@ def _check(X: np.ndarray, obs: pd.DataFrame, columns: Sequence[str]) -> None:
 
 def join(obs: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """Return the labels (n_obs,) str of `columns`, joined by "/"; "all" for no column."""
-    if not len(columns):
+    if not len(columns) or obs.empty:
         return np.full(len(obs), "all")
     return obs[list(columns)].astype(str).agg("/".join, axis=1).to_numpy().astype(str)
 
